@@ -1,0 +1,97 @@
+"""Chromium on our own channel page, with the clock in its picture read back."""
+
+import contextlib
+import statistics
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.async_api import Page, async_playwright
+
+from bench.clockframes import decode_bits
+
+CHROMIUM_ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"),
+)
+_PROBE = Path(__file__).with_name("probe.js").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One presented frame: seconds of Unix time, its age (s) from drawing to presentation, and the player's state."""
+
+    at: float
+    latency: float
+    width: int
+    rate: float
+    target: float | None
+    shown: float | None
+
+
+@dataclass
+class Watch:
+    """What was seen since the probe was put in."""
+
+    samples: list[Sample] = field(default_factory=list)
+    unreadable: int = 0
+    stalls: list[float] = field(default_factory=list)
+    first: float | None = None
+
+    def latencies(self, after: float = 0.0) -> list[float]:
+        """Ages of the frames presented after the Unix time ``after``."""
+        return [sample.latency for sample in self.samples if sample.at >= after]
+
+    def stalls_after(self, after: float) -> int:
+        """How many times playback stood still after the Unix time ``after``."""
+        return sum(1 for at in self.stalls if at >= after)
+
+    def settled_after(self, tolerance: float = 0.15) -> float | None:
+        """Seconds from the first frame until the age stays within ``tolerance`` of its later median (s)."""
+        if not self.samples:
+            return None
+        half = [sample.latency for sample in self.samples[len(self.samples) // 2 :]]
+        middle = statistics.median(half)
+        began = self.samples[0].at
+        outside = [s.at for s in self.samples[: len(self.samples) // 2] if abs(s.latency - middle) > tolerance]
+        return (outside[-1] - began) if outside else 0.0
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which ``share`` (0 to 1) of ``values`` lie; nearest rank."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+@contextlib.asynccontextmanager
+async def chromium(executable: str) -> AsyncIterator[Page]:
+    """One headless Chromium with one page of a laptop's size."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable, args=list(CHROMIUM_ARGUMENTS))
+        try:
+            yield await browser.new_page(viewport={"width": 1440, "height": 900})
+        finally:
+            await browser.close()
+
+
+async def install_probe(page: Page) -> None:
+    """Read clock frames in every document that ``page`` opens from now on."""
+    await page.add_init_script(f"({_PROBE})()")
+
+
+async def collect(page: Page, watch: Watch) -> None:
+    """Move what the page's probe has seen since the last call into ``watch``."""
+    seen = await page.evaluate("window.footlightProbe ? window.footlightProbe.drain() : null")
+    if seen is None:
+        return
+    if seen["first"] is not None:
+        watch.first = seen["first"] / 1000
+    watch.stalls += [stall["at"] / 1000 for stall in seen["stalls"] if stall["name"] == "waiting" and stall["played"]]
+    for raw in seen["samples"]:
+        drawn = decode_bits([int(bit) for bit in raw["bits"]], int(raw["at"]))
+        if drawn is None:
+            watch.unreadable += 1
+            continue
+        watch.samples.append(
+            Sample(raw["at"] / 1000, (raw["at"] - drawn) / 1000, raw["width"], raw["rate"], raw["target"], raw["shown"])
+        )
