@@ -1,0 +1,1 @@
+"""The `footlight` command: setting up, supervising and looking after one instance."""

@@ -1,0 +1,391 @@
+"""Starts processes, keeps them running, and ends them: the shell around `process.py`.
+
+One asyncio loop in the main thread owns everything. Children are found dead by SIGCHLD; each leads a session
+and process group of its own, which is killed whole after its leader exits (a killed nginx master leaves a
+worker that holds the port, a killed postmaster leaves backends). The kernel signals every child when we die
+ourselves, and orphans of our children are handed to us (PR_SET_CHILD_SUBREAPER) instead of to init.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+
+from cli.logfile import LogFile
+from cli.process import Backoff, ProcessSpec
+
+PR_SET_CHILD_SUBREAPER = 36
+PROBE_INTERVAL_S = 5.0
+# A process that has not answered for a minute is as good as dead and is started again.
+PROBES_UNTIL_RESTART = 12
+
+Report = Callable[[str, str], None]
+
+
+class State(Enum):
+    """Where a managed process stands."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    READY = "ready"
+    UNRESPONSIVE = "not answering"
+    WAITING = "waiting to restart"
+    STOPPING = "stopping"
+
+
+class StartFailed(Exception):
+    """A process ended, or did not answer in time, at its first start. `tail` holds its last lines."""
+
+    def __init__(self, spec: ProcessSpec, reason: str, log: LogFile) -> None:
+        super().__init__(f"{spec.title} {reason}")
+        self.tail = list(log.tail)
+        self.log = log.path
+
+
+class CommandFailed(Exception):
+    """A command that has to run once ended with another status than 0. `tail` holds its last lines."""
+
+    def __init__(self, title: str, status: int, log: LogFile) -> None:
+        super().__init__(f"{title} failed with status {status}")
+        self.tail = list(log.tail)
+        self.log = log.path
+
+
+class Child:
+    """A running process, its output pumped into a log file. Lives until the process is gone."""
+
+    def __init__(
+        self, argv: Sequence[str], cwd: Path, environment: Mapping[str, str], log: LogFile
+    ) -> None:
+        self.started = time.monotonic()
+        self.exited = asyncio.Event()
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._output, child_end = os.pipe()
+        os.set_blocking(self._output, False)
+        try:
+            self.popen = subprocess.Popen(  # noqa: S603
+                argv,
+                cwd=cwd,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=child_end,
+                stderr=child_end,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(self._output)
+            raise
+        finally:
+            os.close(child_end)
+        self._loop.add_reader(self._output, self._pump)
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    def _pump(self) -> None:
+        try:
+            data = os.read(self._output, 1 << 16)
+        except BlockingIOError:
+            return
+        if data:
+            self._log.write(data)
+        else:
+            self._close_output()
+
+    def _close_output(self) -> None:
+        if self._output >= 0:
+            self._loop.remove_reader(self._output)
+            os.close(self._output)
+            self._output = -1
+
+    def poll(self) -> None:
+        """Called on SIGCHLD. Ends the process group and wakes whoever waits when the leader is gone."""
+        if self.exited.is_set() or self.popen.poll() is None:
+            return
+        # The group outlives its leader; its number cannot be taken again while a member lives.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        # What it said last is still in the pipe.
+        while self._output >= 0:
+            before = self._output
+            with contextlib.suppress(BlockingIOError):
+                data = os.read(before, 1 << 16)
+                if data:
+                    self._log.write(data)
+                    continue
+            self._close_output()
+        self.exited.set()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the leader, if it is still there."""
+        if not self.exited.is_set():
+            self.popen.send_signal(number)
+
+    async def stop(self, number: signal.Signals, timeout_s: float) -> bool:
+        """Ask with `number`, kill the group after `timeout_s`; True when asking was enough."""
+        self.signal(number)
+        # A frozen process cannot obey.
+        self.signal(signal.SIGCONT)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.exited.wait()
+            return True
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.popen.pid, signal.SIGKILL)
+            await self.exited.wait()
+            return False
+
+    def describe_exit(self) -> str:
+        """How it ended, in words."""
+        status = self.popen.returncode
+        if status is not None and status < 0:
+            return f"was killed ({signal.Signals(-status).name})"
+        return f"ended with status {status}"
+
+
+class ManagedProcess:
+    """One ProcessSpec kept running from `start()` to `stop()`."""
+
+    def __init__(self, spec: ProcessSpec, supervisor: Supervisor, log: LogFile) -> None:
+        self.spec = spec
+        self.state = State.STOPPED
+        self.log = log
+        self.restarts = 0
+        self._supervisor = supervisor
+        self._child: Child | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child else None
+
+    def _enter(self, state: State) -> None:
+        if state is not self.state:
+            self.state = state
+            self._supervisor.changed()
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready; from then on it is kept running. Raises StartFailed."""
+        began = time.monotonic()
+        child = await self._spawn()
+        if not await self._wait_ready(child):
+            reason = (
+                child.describe_exit()
+                if child.exited.is_set()
+                else f"did not answer within {self.spec.ready_timeout_s:.0f} s"
+            )
+            await child.stop(self.spec.stop_signal, 1.0)
+            self._enter(State.STOPPED)
+            raise StartFailed(self.spec, reason, self.log)
+        self._enter(State.READY)
+        self._supervisor.report(self.spec.title, f"ready ({time.monotonic() - began:.1f} s)")
+        self._task = asyncio.create_task(self._keep_running(child), name=f"keep {self.spec.name}")
+        self._task.add_done_callback(self._supervisor.keeper_done)
+
+    async def _spawn(self) -> Child:
+        self._enter(State.STARTING)
+        if self.spec.before_start is not None:
+            await self.spec.before_start()
+        self._child = self._supervisor.spawn(
+            self.spec.command(), self.spec.cwd, self.spec.environment, self.log
+        )
+        return self._child
+
+    async def _wait_ready(self, child: Child) -> bool:
+        if self.spec.ready is None:
+            return not child.exited.is_set()
+        deadline = time.monotonic() + self.spec.ready_timeout_s
+        pause = 0.02
+        while time.monotonic() < deadline and not child.exited.is_set():
+            if await self.spec.ready():
+                return not child.exited.is_set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await child.exited.wait()
+            pause = min(0.25, pause * 1.3)
+        return False
+
+    async def _keep_running(self, child: Child) -> None:
+        backoff = Backoff()
+        while True:
+            await self._watch(child)
+            uptime = time.monotonic() - child.started
+            backoff, delay = backoff.after_exit(uptime)
+            self._enter(State.WAITING)
+            self.restarts += 1
+            self._supervisor.report(
+                self.spec.title, f"{child.describe_exit()}; starting it again, log: {self.log.path}"
+            )
+            await asyncio.sleep(delay)
+            try:
+                child = await self._spawn()
+            except OSError as error:
+                self._supervisor.report(self.spec.title, f"cannot be started: {error}")
+                continue
+            if await self._wait_ready(child):
+                self._enter(State.READY)
+                took = time.monotonic() - child.started
+                self._supervisor.report(self.spec.title, f"ready again ({took:.1f} s)")
+
+    async def _watch(self, child: Child) -> None:
+        """Until `child` is gone. One that stops answering is reported, and killed when that lasts."""
+        probe = self.spec.alive or self.spec.ready
+        silent = 0
+        while not child.exited.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PROBE_INTERVAL_S):
+                    await child.exited.wait()
+                    return
+            if probe is None or await probe():
+                if self.state is State.UNRESPONSIVE:
+                    self._supervisor.report(self.spec.title, "answers again")
+                silent = 0
+                self._enter(State.READY)
+                continue
+            silent += 1
+            if silent == 2:
+                self._enter(State.UNRESPONSIVE)
+                self._supervisor.report(self.spec.title, "does not answer")
+            if silent >= PROBES_UNTIL_RESTART:
+                await child.stop(self.spec.stop_signal, 1.0)
+
+    async def stop(self) -> None:
+        """End it and stop keeping it running. Never raises for a process that is already gone."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        self._enter(State.STOPPING)
+        if self._child is not None:
+            if not await self._child.stop(self.spec.stop_signal, self.spec.stop_timeout_s):
+                self._supervisor.report(
+                    self.spec.title, f"did not stop within {self.spec.stop_timeout_s:.0f} s; killed"
+                )
+            self._child = None
+        self._enter(State.STOPPED)
+
+
+class Supervisor:
+    """The processes of one instance. Use as an async context manager: leaving it stops everything.
+
+    `report(title, event)` writes one line for the user. `on_change` is called when any process's state or
+    pid changes.
+    """
+
+    def __init__(self, logs: Path, report: Report, on_change: Callable[[], None] = lambda: None) -> None:
+        self.report = report
+        self.changed = on_change
+        self.failed = asyncio.Event()
+        self._logs = logs
+        self._groups: list[list[ManagedProcess]] = []
+        self._children: set[Child] = set()
+        self._open_logs: dict[str, LogFile] = {}
+
+    async def __aenter__(self) -> Supervisor:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        # Shielded by nothing: whoever leaves has stopped listening to signals, and stop() has deadlines.
+        for group in reversed(self._groups):
+            await asyncio.gather(*(process.stop() for process in group))
+        self._groups.clear()
+        for child in list(self._children):
+            await child.stop(signal.SIGKILL, 1.0)
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
+        for log in self._open_logs.values():
+            log.close()
+
+    @property
+    def processes(self) -> list[ManagedProcess]:
+        return [process for group in self._groups for process in group]
+
+    async def start(self, specs: Iterable[ProcessSpec]) -> None:
+        """Start `specs` side by side, and wait until all are ready. Raises StartFailed for the first."""
+        group = [ManagedProcess(spec, self, self._log(spec.name)) for spec in specs]
+        self._groups.append(group)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for process in group:
+                    tasks.create_task(process.start())
+        except ExceptionGroup as failures:
+            # One reason is enough for the user, and the first is the cause of the others.
+            raise failures.exceptions[0] from None
+
+    async def run(
+        self,
+        title: str,
+        argv: Sequence[str],
+        *,
+        log: str,
+        cwd: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run a command to its end. Raises CommandFailed, or OSError when it cannot be started."""
+        file = self._log(log)
+        argv = ("setpriv", "--pdeathsig", "TERM", "--", *argv)
+        child = self.spawn(argv, cwd, environment or {}, file)
+        try:
+            await child.exited.wait()
+        except asyncio.CancelledError:
+            await child.stop(signal.SIGTERM, 2.0)
+            raise
+        if child.popen.returncode != 0:
+            raise CommandFailed(title, child.popen.returncode, file)
+
+    def spawn(
+        self, argv: Sequence[str], cwd: Path, environment: Mapping[str, str], log: LogFile
+    ) -> Child:
+        """A child of ours, known to the reaper."""
+        child = Child(argv, cwd, environment, log)
+        self._children.add(child)
+        return child
+
+    def keeper_done(self, task: asyncio.Task[None]) -> None:
+        """A keeper ends by being cancelled; anything else is a defect that ends the instance, with its trace."""
+        if not task.cancelled():
+            task.get_loop().call_exception_handler(
+                {"message": f"{task.get_name()} ended", "exception": task.exception(), "task": task}
+            )
+            self.failed.set()
+
+    def _log(self, name: str) -> LogFile:
+        if name not in self._open_logs:
+            self._open_logs[name] = LogFile(self._logs / f"{name}.log")
+        return self._open_logs[name]
+
+    def _reap(self) -> None:
+        for child in list(self._children):
+            child.poll()
+            if child.exited.is_set():
+                self._children.discard(child)
+        ours = {child.pid for child in self._children}
+        for pid in child_pids():
+            if pid not in ours:
+                # An orphan of one of ours; not a zombie yet means that it dies of its own pace.
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+
+
+def child_pids() -> list[int]:
+    """Pids of this process's children, adopted ones included."""
+    found: list[int] = []
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += (int(pid) for pid in (thread / "children").read_text().split())
+    return found
