@@ -1,18 +1,19 @@
 """Which broadcast runs on which RTMP connection: the state machine behind the publish hooks.
 
-Pure: no asyncio, no clock, no I/O. Every method takes the hook (or the poll, or the deadline) plus `now` in monotonic
-seconds and returns the effects the shell must carry out, in order. All state hangs on the connection, named by
-(nginx boot, client id), never on the stream name: nginx-rtmp also reports `publish_done` for a publisher that was refused,
-and client ids start at 1 again with nginx.
+Pure: no asyncio, no clock, no I/O. Every method takes the hook (or the poll, or the deadline) plus
+`now` in monotonic seconds and returns the effects the shell must carry out, in order. All state
+hangs on the connection, named by (nginx boot, client id), never on the stream name: nginx-rtmp also
+reports `publish_done` for a publisher that was refused, and client ids start at 1 again with nginx.
 
     CONNECTING ──media──▶ LIVE ──cut──▶ RECONNECTING ──publish──▶ RESUMING ──media──▶ LIVE
         │                  │  done          │ grace over               │
         └──cut, done──▶  CLOSING ──────────▶ ENDED ◀── end, revoke ────┘
 
-nginx-rtmp tells a clean stop from a cut by order alone: on a stop `publish_done` comes before `disconnect` of the same
-client, on a cut after it. The hooks travel over separate connections and may overtake each other, so each carries the
-number that nginx's loopback listener gave its connection (`order`), and a `publish_done` waits `settle_s` for an earlier
-`disconnect` before it counts as a stop.
+nginx-rtmp tells a clean stop from a cut by order alone: on a stop `publish_done` comes before
+`disconnect` of the same client, on a cut after it. The hooks travel over separate connections and
+may overtake each other, so each carries the number that nginx's loopback listener gave its
+connection (`order`), and a `publish_done` waits `settle_s` for an earlier `disconnect` before it
+counts as a stop.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from enum import Enum
 
 
 class Phase(Enum):
-    """Where one ingest session stands. Values are what the `streams` table and the live state say."""
+    """Where one ingest session stands."""
 
     CONNECTING = "connecting"
     LIVE = "live"
@@ -69,7 +70,7 @@ class Publisher:
     connection: Connection
     name: str
     key_id: int
-    #: Of its publish hook; a hook of this connection with a smaller or equal one is late or a repeat.
+    #: Of its publish hook; a hook of the same connection at or before it is late or a repeat.
     order: int
     since: float
 
@@ -161,7 +162,7 @@ class Refused:
     reason: Refusal
 
 
-#: Connections remembered after their end, so that a late or repeated hook of theirs changes nothing.
+#: Connections remembered after their end, so that a late hook of theirs changes nothing.
 REMEMBERED = 4096
 #: Later than any hook: the order of a connection that is closed for good.
 CLOSED = 1 << 62
@@ -170,8 +171,9 @@ CLOSED = 1 << 62
 class Sessions:
     """Every running session of this node, by channel and by connection.
 
-    `new_id()` makes session ids, `new_name(session id)` the stream names inside nginx. Both must never repeat: a fresh
-    name per publish is what ends nginx-rtmp's "already publishing" lock-out, and media URLs hang on the session id.
+    `new_id()` makes session ids, `new_name(session id)` the stream names inside nginx. Neither may
+    ever repeat: a fresh name per publish is what ends nginx-rtmp's "already publishing" lock-out,
+    and media URLs hang on the session id.
     """
 
     def __init__(
@@ -217,8 +219,8 @@ class Sessions:
     ) -> Admitted | Refused:
         """A publisher whose key is good asks to go live on `channel_id`.
 
-        The newest publisher of a channel wins, `max_takeovers` times within `takeover_window_s`; after that two encoders
-        with one key would only fight, so the incumbent stays.
+        The newest publisher of a channel wins, `max_takeovers` times within `takeover_window_s`;
+        after that two encoders with one key would only fight, so the incumbent stays.
         """
         effects: list[Effect] = []
         known = self._by_connection.get(connection)
@@ -272,7 +274,7 @@ class Sessions:
         return effects
 
     def publish_done(self, connection: Connection, order: int, now: float) -> list[Effect]:
-        """The publisher unpublished. A stop, unless a `disconnect` before it (by `order`) is still on its way."""
+        """It unpublished: a stop, unless an earlier `disconnect` is still on its way."""
         session = self._by_connection.get(connection)
         if session is None:
             self._remember(connection, order)
@@ -283,7 +285,7 @@ class Sessions:
         return [self._change(session, Phase.CLOSING, deadline=now + self.policy.settle_s)]
 
     def disconnect(self, connection: Connection, order: int, now: float) -> list[Effect]:
-        """The connection is gone. Before its `publish_done` that is a cut, after it the end of a clean stop."""
+        """The connection is gone: before its `publish_done` a cut, after it the end of a stop."""
         session = self._by_connection.get(connection)
         self._remember(connection, CLOSED)
         if session is None:
@@ -301,9 +303,10 @@ class Sessions:
     def stat(
         self, boot: str | None, publishers: Mapping[str, int], asked_at: float, now: float
     ) -> list[Effect]:
-        """Compare with nginx's own list: `publishers` maps stream name → client id, `boot` None when nginx is gone.
+        """Compare with nginx's own list: `publishers` maps stream name → client id.
 
-        `asked_at` is when the list was asked for: a publisher admitted after that cannot be in it.
+        `boot` is None when nginx does not answer. `asked_at` is when the list was asked for: a
+        publisher admitted after that cannot be in it.
         """
         effects: list[Effect] = []
         for session in self.running():
@@ -344,7 +347,7 @@ class Sessions:
         return effects
 
     def dropped(self, name: str, now: float) -> list[Effect]:
-        """We had the publisher `name` dropped so that it reconnects: a cut that need not wait for its hooks."""
+        """Drop the publisher `name` so that it reconnects: a cut that waits for no hook."""
         session = self.of_name(name)
         effects: list[Effect] = []
         if session:
@@ -441,7 +444,7 @@ class Sessions:
         effects.append(Changed(session, before, Phase.ENDED, publisher))
 
     def _overtaken(self, connection: Connection, order: int) -> list[Effect]:
-        """A `publish_done` that its own connection's `disconnect` overtook: what looked like a cut was a stop."""
+        """A `publish_done` that its own `disconnect` overtook: the cut was a stop."""
         effects: list[Effect] = []
         for session in self.running():
             waiting = session.phase is Phase.RECONNECTING and session.cut_by

@@ -181,7 +181,7 @@ def test_one_connection_may_publish_stop_and_publish_again() -> None:
     first = live(m)
     m.publish_done(conn(1), 11, 5)
     got = m.admit(conn(1), CHANNEL, KEY, 12, 5.01)
-    # The same connection is still attached while its stop settles: a stop at once, then a new session.
+    # It is still attached while its stop settles: a stop at once, then a new session.
     assert isinstance(got, Admitted)
     assert got.session is not first
     assert first.end_reason is EndReason.STOPPED
@@ -291,9 +291,10 @@ class Hook:
 
 @st.composite
 def broadcasts(draw: st.DrawFn) -> tuple[list[Hook], list[bool]]:
-    """Publishers of one channel one after another; each stops or is cut, and some are taken over by the next.
+    """Publishers of one channel in turn; each stops or is cut, some are taken over by the next.
 
-    Returns the hooks as they arrive (delayed by up to 90 ms, some doubled) and, per publisher, whether it stopped.
+    Returns the hooks as they arrive (delayed by up to 90 ms, some doubled) and, per publisher,
+    whether it stopped.
     """
     hooks: list[Hook] = []
     stopped: list[bool] = []
@@ -339,7 +340,7 @@ def check(m: Sessions, ended: dict[str, int], effects: list[Effect]) -> None:
 
 
 def run(m: Sessions, hooks: list[Hook], ended: dict[str, int]) -> dict[int, Session]:
-    """Feed the hooks in order of arrival, ticking at every deadline; media follows each admission."""
+    """Feed the hooks as they arrive, ticking at every deadline; media follows each admission."""
     owner: dict[int, Session] = {}
     for hook in hooks:
         while (due := m.next_deadline()) is not None and due <= hook.at:
