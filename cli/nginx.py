@@ -1,0 +1,198 @@
+"""Configuration of the two nginx instances: values in, text out, and the folder an instance runs in.
+
+Both run unprivileged, in the foreground, with their folder as prefix::
+
+    prepare(folder, render_edge(edge))
+    subprocess.Popen(command(nginx, folder))        # SIGQUIT or SIGTERM ends it, SIGHUP reloads the edge
+"""
+
+import os
+import re
+import resource
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TEMPLATES = Path(__file__).resolve().parent.parent / "nginx-rtmp"
+LUA = TEMPLATES / "lua"
+
+_PLACEHOLDER = re.compile(r"\$\{([A-Z_]+)\}")
+# Characters that end or change an nginx string, and ":" which ends the path of a unix socket.
+_UNSAFE = re.compile(r"[\"'$;{}\\:\x00-\x1f]")
+_LISTEN = re.compile(r"(?:[0-9.]+|\[[0-9a-fA-F:]+\]|\*):[0-9]{1,5}")
+_NETWORK = re.compile(r"[0-9a-fA-F.:]+(?:/[0-9]{1,3})?")
+_LUA_PATH = re.compile(r"[^\"'$\\{}\x00-\x1f]+")
+_TEMPORARY = ("body", "proxy", "fastcgi", "uwsgi", "scgi")
+_OWN_FILES = 200
+_MAX_CONNECTIONS = 16384
+
+
+def open_files() -> int:
+    """How many files a process started from here may open at most."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def connections(files: int) -> int:
+    """Connections one worker may hold with ``files`` open files: some are kept for logs, modules and media."""
+    return max(256, min(_MAX_CONNECTIONS, (files - _OWN_FILES) * 4 // 5))
+
+
+@dataclass(frozen=True)
+class IngestNginx:
+    """Values of ``ingest.conf.template``.
+
+    ``boot_id`` must differ each time it is rendered: with the worker's pid it names the life that RTMP client ids
+    belong to. ``user`` is for tests that start nginx as root.
+    """
+
+    modules_dir: Path
+    rtmp_listen: str
+    http_port: int
+    ingest_socket: Path
+    boot_id: str
+    drop_idle_publisher_s: int = 10
+    max_connections: int = 2000
+    user: str | None = None
+
+
+@dataclass(frozen=True)
+class EdgeNginx:
+    """Values of ``edge.conf.template``.
+
+    ``playback_key`` signs playback ids; keep it, and viewers are counted across a restart. ``lua_package_path`` says
+    where lua-resty-core is (``…/?.lua;;``). ``access_log`` None writes none. Rates are requests per second:
+    ``playback_rate`` for one playback's playlists (a player asks for one per part and rendition it follows),
+    ``address_rate`` for everything under /live/ from one address, behind which there may be thousands of viewers,
+    ``address_opening_rate`` for new playbacks from one address. ``address_connections`` None is half of all there are,
+    so that no address takes the whole edge.
+    """
+
+    modules_dir: Path
+    lua_package_path: str
+    listen: str
+    internal_socket: Path
+    api_socket: Path
+    media_dir: Path
+    web_root: Path
+    playback_key: bytes
+    lua_dir: Path = LUA
+    workers: int = field(default_factory=lambda: max(2, os.cpu_count() or 1))
+    access_log: Path | None = None
+    error_level: str = "warn"
+    trusted_proxies: tuple[str, ...] = ()
+    api_body_limit: int = 1 << 20
+    playback_rate: int = 40
+    playback_burst: int = 80
+    playback_held: int = 8
+    address_rate: int = 30_000
+    address_opening_rate: int = 200
+    address_opening_burst: int = 5_000
+    address_connections: int | None = None
+    playlists_memory: str = "64m"
+    viewers_memory: str = "32m"
+    user: str | None = None
+
+
+def render_ingest(values: IngestNginx) -> str:
+    """The configuration of nginx (ingest). Raises ValueError for a value that cannot stand in it."""
+    files = open_files()
+    return _fill(
+        "ingest.conf.template",
+        {
+            "MODULES_DIR": _path(values.modules_dir),
+            "RTMP_LISTEN": _match(_LISTEN, values.rtmp_listen),
+            "HTTP_PORT": str(int(values.http_port)),
+            "INGEST_SOCKET": _path(values.ingest_socket),
+            "BOOT_ID": _match(re.compile(r"[A-Za-z0-9_.-]{1,64}"), values.boot_id),
+            "DROP_IDLE_PUBLISHER": f"{values.drop_idle_publisher_s}s",
+            "MAX_CONNECTIONS": str(values.max_connections),
+            "OTHER_REDIRECTS": " ".join(str(code) for code in range(300, 400) if code != 302),
+            "OPEN_FILES": str(files),
+            "WORKER_CONNECTIONS": str(connections(files)),
+            "USER": _user(values.user),
+        },
+    )
+
+
+def render_edge(values: EdgeNginx) -> str:
+    """The configuration of nginx (edge). Raises ValueError for a value that cannot stand in it."""
+    if len(values.playback_key) < 16:
+        raise ValueError("playback_key is shorter than 16 bytes")
+    files = open_files()
+    per_worker = connections(files)
+    address_connections = values.address_connections or per_worker * values.workers // 2
+    networks = [_match(_NETWORK, network) for network in values.trusted_proxies]
+    realip = [f"    set_real_ip_from {network};" for network in networks]
+    if realip:
+        realip += ["    real_ip_header X-Forwarded-For;", "    real_ip_recursive on;"]
+    return _fill(
+        "edge.conf.template",
+        {
+            "MODULES_DIR": _path(values.modules_dir),
+            "LUA_PACKAGE_PATH": _match(_LUA_PATH, values.lua_package_path),
+            "LUA_DIR": _path(values.lua_dir),
+            "LISTEN": _match(_LISTEN, values.listen),
+            "INTERNAL_SOCKET": _path(values.internal_socket),
+            "API_SOCKET": _path(values.api_socket),
+            "MEDIA_DIR": _path(values.media_dir),
+            "WEB_ROOT": _path(values.web_root),
+            "PLAYBACK_KEY": values.playback_key.hex(),
+            "WORKERS": str(values.workers),
+            "ACCESS_LOG": f'"{_path(values.access_log)}" footlight' if values.access_log else "off",
+            "ERROR_LEVEL": _match(re.compile("[a-z]+"), values.error_level),
+            "TRUSTED_GEO": "\n".join(f"        {network} 1;" for network in networks),
+            "TRUSTED_REALIP": "\n".join(realip),
+            "API_BODY_LIMIT": str(values.api_body_limit),
+            "PLAYBACK_RATE": str(values.playback_rate),
+            "PLAYBACK_BURST": str(values.playback_burst),
+            "PLAYBACK_HELD": str(values.playback_held),
+            "ADDRESS_RATE": str(values.address_rate),
+            "ADDRESS_OPENING_RATE": str(values.address_opening_rate),
+            "ADDRESS_OPENING_BURST": str(values.address_opening_burst),
+            "ADDRESS_CONNECTIONS": str(address_connections),
+            "PLAYLISTS_MEMORY": values.playlists_memory,
+            "VIEWERS_MEMORY": values.viewers_memory,
+            "OPEN_FILES": str(files),
+            "WORKER_CONNECTIONS": str(per_worker),
+            "USER": _user(values.user),
+        },
+    )
+
+
+def prepare(folder: Path, configuration: str) -> None:
+    """Makes ``folder`` ready to be an instance's prefix; the configuration holds a key and is readable by its owner."""
+    for name in _TEMPORARY:
+        (folder / "temp" / name).mkdir(parents=True, exist_ok=True)
+    path = folder / "nginx.conf"
+    path.touch(mode=0o600)
+    path.write_text(configuration)
+
+
+def command(nginx: Path, folder: Path) -> list[str]:
+    """The argv of an instance in ``folder``; it stays in the foreground and logs to stderr."""
+    return [str(nginx), "-p", f"{folder}/", "-c", "nginx.conf", "-e", "stderr"]
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    text = (TEMPLATES / template).read_text()
+    unused = set(values) - set(_PLACEHOLDER.findall(text))
+    if unused:
+        raise ValueError(f"{template} has no place for {', '.join(sorted(unused))}")
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
+
+
+def _path(path: Path) -> str:
+    text = str(path)
+    if not path.is_absolute() or _UNSAFE.search(text):
+        raise ValueError(f"not a path nginx can use: {text!r}")
+    return text
+
+
+def _match(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(f"not a value nginx can use: {text!r}")
+    return text
+
+
+def _user(name: str | None) -> str:
+    return "" if name is None else f"user {_match(re.compile('[a-z_][a-z0-9_-]*'), name)};"
