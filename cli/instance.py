@@ -71,9 +71,15 @@ class Layout:
 
     def prepare(self) -> None:
         """Make the folders, private to this user. Raises SetupError when one belongs to somebody else."""
-        mark_data_folder(self.data)
+        found = foreign_entry(self.data)
+        if found:
+            raise SetupError(
+                f"{self.data} is not empty and not a Footlight data folder (it holds {found}).\n"
+                "Name an empty or new folder with --data."
+            )
         for folder in (self.data, self.logs, self.secrets, self.run):
             _private_folder(folder)
+        (self.data / MARKER).write_text("This folder holds one Footlight instance.\n")
 
     def prepare_media(self) -> None:
         """An empty media folder: whatever a dead instance left in memory goes."""
@@ -81,22 +87,15 @@ class Layout:
         _private_folder(self.media)
 
 
-def mark_data_folder(folder: Path) -> None:
-    """Make `folder` a data folder. Raises SetupError when it holds files that are not an instance's.
+def foreign_entry(folder: Path) -> str | None:
+    """Name of something in `folder` that no instance has put there; None for a data folder, empty or new one.
 
-    The mark keeps a mistyped `--data /home/me` from being filled, and from being given to another user.
+    It keeps a mistyped `--data /home/me` from being filled, and from being given to another user.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    mark = folder / MARKER
-    if mark.exists():
-        return
-    foreign = {entry.name for entry in folder.iterdir()} - {"toolchain", "app", "lost+found"}
-    if foreign:
-        raise SetupError(
-            f"{folder} is not empty and not a Footlight data folder (it holds {sorted(foreign)[0]}).\n"
-            "Name an empty or new folder with --data."
-        )
-    mark.write_text("This folder holds one Footlight instance.\n")
+    if not folder.exists() or (folder / MARKER).exists():
+        return None
+    known = {"toolchain", "lost+found", ".cache"}
+    return min((entry.name for entry in folder.iterdir() if entry.name not in known), default=None)
 
 
 def _private_folder(folder: Path) -> None:

@@ -74,7 +74,8 @@ class Toolchain:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Toolchain:
         """The toolchain that `./footlight` names in FOOTLIGHT_TOOLCHAIN, else its default place."""
-        return cls(default_root(environment))
+        view = environment.get("FOOTLIGHT_TOOLCHAIN_VIEW")
+        return cls(Path(view) if view else default_root(environment))
 
     @cached_property
     def package_folders(self) -> tuple[Path, ...]:

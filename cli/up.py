@@ -50,17 +50,6 @@ def say(title: str, event: str) -> None:
         print(f"{time.strftime('%H:%M:%S')}  {title:<12} {event}", flush=True)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `footlight up`."""
-    parser.add_argument("--data", type=Path, help="folder that holds everything of this instance")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (0.0.0.0: all)")
-    parser.add_argument("--http-port", type=int, default=8080, help="web UI, API and video")
-    parser.add_argument("--rtmp-port", type=int, default=1935, help="where OBS connects")
-    parser.add_argument("--irc-port", type=int, help="chat over IRC (default: next free from 6667)")
-    parser.add_argument("--no-setup", action="store_true", help="fetch and build nothing")
-    parser.add_argument("--servers-only", action="store_true", help=argparse.SUPPRESS)
-
-
 def main(arguments: argparse.Namespace) -> int:
     """Run `up` in the foreground; the process's exit status."""
     options = Options(
