@@ -1,0 +1,262 @@
+"""NATS: events through JetStream, questions between services by request and reply.
+
+PostgreSQL is the truth and NATS may be gone, or wiped, at any time. The connection never gives up, the event
+stream and its consumers are made again when they are missing, and whatever must not be lost waits in the
+outbox (`core.outbox`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
+from nats.js.errors import Error as JetStreamError
+from nats.js.errors import NotFoundError
+
+from core.errors import DomainError, Unavailable
+from core.events import STREAM_NAME, SUBJECT_PREFIX, Event, decode
+from core.logs import logger
+from core.settings import Settings
+
+log = logger(__name__)
+
+EVENT_AGE_S = 7 * 86400
+# How long NATS remembers message ids. The outbox publishes one again only within seconds of the first time.
+DUPLICATE_WINDOW_S = 120
+RECONNECT_S = 0.5
+ACK_WAIT_S = 30.0
+FETCH_S = 5.0
+
+Handler = Callable[[Event], Awaitable[None]]
+Responder = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
+
+
+class Bus:
+    """A connection to NATS that comes back by itself."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self._client = client
+        self._timeout = settings.request_timeout_s
+        self._replicas = settings.nats_replicas
+        self._js = client.jetstream(timeout=settings.request_timeout_s)
+        self._first_connection = asyncio.Event()
+        self._responders: list[tuple[str, Responder]] = []
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection at this moment."""
+        return self._client.is_connected
+
+    async def check(self) -> None:
+        """Raise Unavailable unless NATS answers."""
+        self._require_connection()
+        try:
+            await self._client.flush(timeout=max(1, int(self._timeout)))
+        except (NatsError, OSError, TimeoutError) as error:
+            raise Unavailable("The event bus does not answer.") from error
+
+    def _require_connection(self) -> None:
+        # While it is down the client would queue what is sent and deliver it at some later time.
+        if not self._client.is_connected:
+            raise Unavailable("The event bus does not answer.")
+
+    async def connect(self, settings: Settings) -> None:
+        """Connect, however long it takes; then the client itself reconnects for ever."""
+        await _connect(self._client, settings)
+        for subject, answer in self._responders:
+            await self._subscribe(subject, answer)
+        self._first_connection.set()
+
+    # --- events -------------------------------------------------------------------------------------------
+
+    async def publish(self, subject: str, payload: bytes, message_id: str) -> None:
+        """Store a message in JetStream; returns once it is kept. Raises Unavailable.
+
+        The same `message_id` within the duplicate window is stored once.
+        """
+        self._require_connection()
+        headers = {"Nats-Msg-Id": message_id}
+        try:
+            try:
+                await self._js.publish(subject, payload, timeout=self._timeout, headers=headers)
+            except (NotFoundError, NoRespondersError, JetStreamError) as error:
+                if isinstance(error, TimeoutError):
+                    raise
+                # The stream is missing: a new NATS, or one that was wiped.
+                await self.ensure_stream()
+                await self._js.publish(subject, payload, timeout=self._timeout, headers=headers)
+        except (NatsError, JetStreamError, OSError, TimeoutError) as error:
+            raise Unavailable("The event bus does not answer.") from error
+
+    async def ensure_stream(self) -> None:
+        """Make the event stream, or bring it to the present configuration."""
+        config = StreamConfig(
+            name=STREAM_NAME,
+            subjects=[f"{SUBJECT_PREFIX}.>"],
+            retention=RetentionPolicy.LIMITS,
+            max_age=EVENT_AGE_S,
+            duplicate_window=DUPLICATE_WINDOW_S,
+            num_replicas=self._replicas,
+        )
+        try:
+            await self._js.update_stream(config)
+        except NotFoundError:
+            await self._js.add_stream(config)
+
+    async def consume(self, durable: str, events: list[type[Event]], handle: Handler) -> None:
+        """Give every event of these classes to `handle`, one at a time and in order; runs until cancelled.
+
+        `durable` names the consumer: processes that share it share the work, and it goes on where it stopped.
+        An event whose handler raises is logged and delivered again after a pause; deliveries may repeat.
+        """
+        subjects = [event.subject for event in events]
+        await self._first_connection.wait()
+        while True:
+            try:
+                await self._consume(durable, subjects, handle)
+            except (NatsError, JetStreamError, OSError, TimeoutError) as error:
+                # Wiped, restarted or out of reach: bind anew, which makes whatever is missing.
+                log.warning("consumer_interrupted", consumer=durable, error=repr(error))
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _consume(self, durable: str, subjects: list[str], handle: Handler) -> None:
+        await self.ensure_stream()
+        config = ConsumerConfig(
+            durable_name=durable,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT_S,
+            # A consumer that has to be made again after a wipe would otherwise see nothing of what the
+            # outbox brings in the meantime; handlers are idempotent.
+            deliver_policy=DeliverPolicy.ALL,
+            filter_subjects=subjects,
+            max_ack_pending=1,
+        )
+        await self._js.add_consumer(STREAM_NAME, config)
+        subscription = await self._js.pull_subscribe_bind(durable, stream=STREAM_NAME)
+        try:
+            while True:
+                try:
+                    messages = await subscription.fetch(1, timeout=FETCH_S)
+                except TimeoutError:
+                    # Nothing came, or the consumer is gone: the latter is an error here.
+                    await self._js.consumer_info(STREAM_NAME, durable)
+                    continue
+                for message in messages:
+                    await self._deliver(durable, message, handle)
+        finally:
+            with contextlib.suppress(NatsError, OSError):
+                await subscription.unsubscribe()
+
+    async def _deliver(self, durable: str, message: Msg, handle: Handler) -> None:
+        try:
+            event = decode(message.subject, message.data)
+        except ValueError:
+            log.error("event_unreadable", consumer=durable, subject=message.subject)
+            await message.term()
+            return
+        if event is not None:
+            try:
+                await handle(event)
+            except Exception:
+                log.exception("event_handler_failed", consumer=durable, subject=message.subject)
+                await message.nak(delay=1)
+                return
+        await message.ack()
+
+    # --- questions ----------------------------------------------------------------------------------------
+
+    async def request(
+        self, subject: str, question: Mapping[str, Any], timeout_s: float | None = None
+    ) -> dict[str, Any]:
+        """Ask whoever answers `subject`. Raises Unavailable when nobody does in time."""
+        self._require_connection()
+        payload = json.dumps(question).encode()
+        try:
+            answer = await self._client.request(
+                subject, payload, timeout=timeout_s or self._timeout
+            )
+        except (NatsError, OSError, TimeoutError) as error:
+            raise Unavailable(
+                "A part of the service does not answer. Try again in a moment."
+            ) from error
+        content: dict[str, Any] = json.loads(answer.data)
+        if "error" in content:
+            raise DomainError(content["error"]["message"], code=content["error"]["code"])
+        return content
+
+    async def respond(self, subject: str, answer: Responder) -> None:
+        """Answer questions on `subject` from now, or from when there is a connection, until it is closed.
+
+        `answer` may return None to leave the question to another process that also listens. A DomainError
+        from it reaches the asker with its code.
+        """
+        if self._first_connection.is_set():
+            await self._subscribe(subject, answer)
+        else:
+            self._responders.append((subject, answer))
+
+    async def _subscribe(self, subject: str, answer: Responder) -> None:
+        async def reply(message: Msg) -> None:
+            try:
+                content = await answer(json.loads(message.data))
+            except DomainError as error:
+                content = {"error": {"code": error.code, "message": error.message}}
+            except Exception:
+                log.exception("request_failed", subject=subject)
+                content = {
+                    "error": {"code": "internal", "message": "The request could not be answered."}
+                }
+            if content is not None and message.reply:
+                await message.respond(json.dumps(content).encode())
+
+        await self._client.subscribe(subject, cb=reply)
+
+
+async def _connect(client: Client, settings: Settings) -> None:
+    async def on_error(error: Exception) -> None:
+        log.warning("nats_error", error=repr(error))
+
+    async def on_disconnect() -> None:
+        log.warning("nats_disconnected")
+
+    async def on_reconnect() -> None:
+        log.info("nats_reconnected")
+
+    await client.connect(
+        [url.strip() for url in settings.nats_url.split(",")],
+        name="footlight",
+        allow_reconnect=True,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=RECONNECT_S,  # type: ignore[arg-type]
+        connect_timeout=2,
+        ping_interval=5,
+        max_outstanding_pings=2,
+        error_cb=on_error,
+        disconnected_cb=on_disconnect,
+        reconnected_cb=on_reconnect,
+    )
+
+
+@asynccontextmanager
+async def open_bus(settings: Settings) -> AsyncIterator[Bus]:
+    """A bus for one process. It connects in the background, so that a process starts without NATS."""
+    client = Client()
+    bus = Bus(client, settings)
+    connecting = asyncio.create_task(bus.connect(settings), name="nats-connect")
+    try:
+        yield bus
+    finally:
+        connecting.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await connecting
+        with contextlib.suppress(NatsError, OSError, TimeoutError):
+            await asyncio.wait_for(client.close(), settings.request_timeout_s)

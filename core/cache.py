@@ -1,0 +1,44 @@
+"""Redis, which may be emptied or gone at any time: nothing in it is the truth."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from core.errors import Unavailable
+from core.settings import Settings
+
+
+@asynccontextmanager
+async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
+    """A client with a pool of connections, made when first used and again after Redis was away."""
+    timeout = settings.request_timeout_s
+    client: Redis = Redis.from_url(
+        settings.redis_url,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        health_check_interval=15,
+        # One more try at once: a connection of the pool may be from before a restart.
+        retry=Retry(NoBackoff(), 1),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        max_connections=64,
+    )
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+async def check_redis(client: Redis) -> None:
+    """Raise Unavailable unless Redis answers."""
+    try:
+        await client.ping()
+    except (RedisError, OSError) as error:
+        raise Unavailable("Redis does not answer.") from error

@@ -1,0 +1,116 @@
+"""The events services tell each other, one class and one subject each.
+
+They are facts about what has happened, in the past tense, delivered at least once and in order per outbox:
+a consumer must not mind seeing one twice. Fields are only ever added, with defaults, and unknown ones are
+ignored, so that two releases can run side by side.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+STREAM_NAME = "FOOTLIGHT"
+SUBJECT_PREFIX = "footlight.events"
+
+
+class Event(BaseModel):
+    """Something that happened. `subject` is its NATS subject."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    subject: ClassVar[str]
+
+    def __init_subclass__(cls, *, topic: str = "", **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)  # type: ignore[arg-type]
+        if topic:
+            cls.subject = f"{SUBJECT_PREFIX}.{topic}"
+            _BY_SUBJECT[cls.subject] = cls
+
+
+_BY_SUBJECT: dict[str, type[Event]] = {}
+
+
+class StreamStarted(Event, topic="stream.started"):
+    """A channel's stream has its first picture."""
+
+    stream_id: int
+    channel_id: int
+    login: str
+    session: str
+    node: str
+    started_at: datetime
+
+
+class StreamReconnecting(Event, topic="stream.reconnecting"):
+    """The streamer's connection was cut; the stream waits for it."""
+
+    stream_id: int
+    channel_id: int
+    login: str
+    session: str
+    at: datetime
+
+
+class StreamResumed(Event, topic="stream.resumed"):
+    """The streamer came back within the grace window."""
+
+    stream_id: int
+    channel_id: int
+    login: str
+    session: str
+    at: datetime
+
+
+class StreamEnded(Event, topic="stream.ended"):
+    """The stream is over."""
+
+    stream_id: int
+    channel_id: int
+    login: str
+    session: str
+    at: datetime
+    reason: str
+
+
+class StreamKeyRevoked(Event, topic="stream_key.revoked"):
+    """A stream key may no longer be used; a stream that uses it has to go."""
+
+    key_id: int
+    channel_id: int
+
+
+class StreamKeyUsed(Event, topic="stream_key.used"):
+    """A publisher was admitted with this key."""
+
+    key_id: int
+    channel_id: int
+    at: datetime
+
+
+class ChannelUpdated(Event, topic="channel.updated"):
+    """Title, category, tags, language or name of a channel changed."""
+
+    channel_id: int
+    login: str
+
+
+class LoginEnded(Event, topic="login.ended"):
+    """A login was ended by its owner, by theft detection or with the account: its sockets are closed."""
+
+    login_id: int
+    user_id: int
+
+
+class UserDeleted(Event, topic="user.deleted"):
+    """An account is gone; its running stream ends and what it owned is removed."""
+
+    user_id: int
+    login: str
+
+
+def decode(subject: str, payload: bytes) -> Event | None:
+    """The event in a message, or None for a subject of a newer release. Raises ValueError for a wrong payload."""
+    kind = _BY_SUBJECT.get(subject)
+    return None if kind is None else kind.model_validate_json(payload)

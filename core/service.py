@@ -1,0 +1,160 @@
+"""The life of a service process: build, be ready, and on a signal stop accepting, drain, close in reverse.
+
+`build(service)` is the one place in a service that constructs things:
+
+    async def build(service: Service) -> None:
+        database = await service.enter(open_database(service.settings))
+        service.check("postgres", database.check)
+        service.spawn(relay(…), "outbox")
+        await service.listen(app, service.settings.api_listen)      # last: from here on requests come in
+
+    if __name__ == "__main__":
+        run("api", build)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, TypeVar
+
+import structlog
+import uvloop
+from aiohttp import web
+from pydantic import ValidationError
+
+from core import http, logs
+from core.errors import DomainError
+from core.metrics import Metrics
+from core.settings import Settings
+
+T = TypeVar("T")
+Check = Callable[[], Awaitable[None]]
+Build = Callable[["Service"], Awaitable[None]]
+
+log = logs.logger(__name__)
+
+# A check that takes longer has failed: whoever asks for readiness does not wait long either.
+CHECK_TIMEOUT_S = 3.0
+# Readiness may be asked for by anybody through the edge; the servers behind it are asked this often at most.
+CHECK_CACHE_S = 1.0
+
+
+class Service:
+    """What a service's parts hang on while it lives."""
+
+    def __init__(
+        self, name: str, settings: Settings, stack: AsyncExitStack, group: asyncio.TaskGroup
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.metrics = Metrics()
+        self.ready = False
+        self.stopping = asyncio.Event()
+        self._stack = stack
+        self._group = group
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._checks: dict[str, Check] = {}
+        self._on_stop: list[Callable[[], Awaitable[None]]] = []
+        self._last_checks: tuple[float, dict[str, bool]] | None = None
+        self._checking = asyncio.Lock()
+
+    async def enter(self, resource: AbstractAsyncContextManager[T]) -> T:
+        """Open a resource; it is closed at the end, after those opened later."""
+        return await self._stack.enter_async_context(resource)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run `work` as long as the service lives. If it fails, the whole service ends, to be started anew."""
+        task = self._group.create_task(work, name=name)
+        self._tasks.append(task)
+        return task
+
+    def check(self, name: str, check: Check) -> None:
+        """Readiness needs `check` to return without raising."""
+        self._checks[name] = check
+
+    def on_stop(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Run `step` when stopping, before anything is closed; steps added later run first."""
+        self._on_stop.append(step)
+
+    async def listen(self, app: web.Application, address: str) -> None:
+        """Serve `app` on `address` ("unix:/path" or "host:port") until the service stops."""
+        runner = await self.enter(http.listen(app, address, self.settings.drain_s))
+        # Stops accepting and lets requests finish, for at most the drain time.
+        self.on_stop(runner.cleanup)
+
+    def stop(self) -> None:
+        """Begin the end. Further calls change nothing."""
+        self.ready = False
+        self.stopping.set()
+
+    async def readiness(self) -> dict[str, bool]:
+        """Every check's result, at most a second old. All true and `ready`: the service can serve."""
+        async with self._checking:
+            now = asyncio.get_running_loop().time()
+            if self._last_checks is None or now - self._last_checks[0] > CHECK_CACHE_S:
+                results = await asyncio.gather(*(self._run_check(name) for name in self._checks))
+                self._last_checks = (now, dict(zip(self._checks, results, strict=True)))
+            return self._last_checks[1]
+
+    async def _run_check(self, name: str) -> bool:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                await self._checks[name]()
+        except (DomainError, TimeoutError, OSError) as error:
+            log.warning("check_failed", check=name, error=repr(error))
+            return False
+        return True
+
+    async def _shut_down(self) -> None:
+        for step in reversed(self._on_stop):
+            try:
+                async with asyncio.timeout(self.settings.drain_s + 1):
+                    await step()
+            except Exception:
+                log.exception("stop_step_failed")
+        for task in reversed(self._tasks):
+            task.cancel()
+
+
+async def serve(name: str, build: Build, settings: Settings) -> None:
+    """Build a service and run it until it is told to stop, or a task of it fails (raises an ExceptionGroup)."""
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+        service = Service(name, settings, stack, group)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, service.stop)
+        building = group.create_task(_build(service, build), name="build")
+        stopped = group.create_task(service.stopping.wait(), name="stopping")
+        await asyncio.wait((building, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if building.done() and not building.cancelled() and building.exception() is None:
+            service.ready = not service.stopping.is_set()
+            log.info("service_ready")
+            await stopped
+        building.cancel()
+        log.info("service_stopping")
+        await service._shut_down()
+    log.info("service_stopped")
+
+
+async def _build(service: Service, build: Build) -> None:
+    await build(service)
+
+
+def run(name: str, build: Build) -> None:
+    """The whole process: settings from the environment, logs, loop, life cycle. Exits non-zero on failure."""
+    try:
+        settings = Settings.from_environment()
+    except ValidationError as error:
+        sys.exit(f"{name}: the settings are wrong:\n{error}")
+    logs.configure(name, settings.log_level)
+    structlog.contextvars.clear_contextvars()
+    try:
+        uvloop.run(serve(name, build, settings))
+    except* Exception as group:
+        for failure in group.exceptions:
+            log.error("service_failed", exc_info=failure)
+        sys.exit(1)

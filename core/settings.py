@@ -1,0 +1,321 @@
+"""Every setting of an installation. `docs/configuration.md` and `.env.example` are generated from this class."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+PREFIX = "FOOTLIGHT_"
+SECRET_KEY_MIN_BYTES = 32
+
+
+class FileSettingsSource(EnvSettingsSource):
+    """`FOOTLIGHT_X_FILE=/path` gives setting X the content of that file, without trailing newlines."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        if path is None:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except OSError as error:
+            raise ValueError(f"{PREFIX}{field_name.upper()}_FILE: {error}") from error
+
+
+class Settings(BaseSettings):
+    """The settings of one installation, read from the environment.
+
+    Raises pydantic's ValidationError, without the offending values in it, when one is missing or wrong.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        # A wrong secret or URL with a password must not end up in a log.
+        hide_input_in_errors=True,
+    )
+
+    # --- where things are ---------------------------------------------------------------------------------
+    instance_name: str = Field(
+        default="Footlight", min_length=1, max_length=60, description="Name shown to visitors."
+    )
+    public_url: str = Field(
+        default="http://127.0.0.1:8080",
+        description="Where browsers reach this installation, without a path. With `https://` cookies are marked Secure.",
+    )
+    rtmp_url: str = Field(
+        default="rtmp://127.0.0.1:1935/live",
+        description="The server address that streamers enter in OBS.",
+    )
+    node_id: str = Field(
+        default_factory=lambda: socket.gethostname().split(".")[0] or "node",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Name of this machine among several; stays the same over restarts. Default: the host name.",
+    )
+    data_dir: Path = Field(
+        default=Path("/var/lib/footlight"), description="Folder for what must survive a restart."
+    )
+    run_dir: Path = Field(default=Path("/run/footlight"), description="Folder for sockets.")
+    media_dir: Path = Field(
+        default=Path("/dev/shm/footlight"),  # noqa: S108
+        description="Folder for the live media window. Keep it in memory (tmpfs).",
+    )
+
+    # --- servers --------------------------------------------------------------------------------------------
+    database_url: str = Field(
+        default="postgresql+asyncpg://footlight@/footlight?host=/run/footlight",
+        repr=False,
+        description="PostgreSQL 15 or newer, as a SQLAlchemy URL with the asyncpg driver.",
+    )
+    database_pool_size: int = Field(
+        default=10, ge=1, le=200, description="Connections to PostgreSQL per process."
+    )
+    redis_url: str = Field(
+        default="unix:///run/footlight/redis.sock",
+        repr=False,
+        description="Redis 7 or newer: `redis://`, `rediss://` or `unix://`.",
+    )
+    nats_url: str = Field(
+        default="nats://127.0.0.1:4222",
+        repr=False,
+        description="NATS with JetStream; several addresses separated by commas.",
+    )
+    nats_replicas: int = Field(
+        default=1,
+        ge=1,
+        le=5,
+        description="Copies of the event stream; 3 in a cluster of NATS servers.",
+    )
+    s3_endpoint: str = Field(
+        default="http://127.0.0.1:9000", description="S3 endpoint for objects that are kept."
+    )
+    s3_access_key: str = Field(default="", repr=False, description="S3 access key.")
+    s3_secret_key: SecretStr = Field(default=SecretStr(""), description="S3 secret key.")
+    s3_bucket: str = Field(
+        default="footlight", description="S3 bucket; made at the first start if it may be."
+    )
+    s3_region: str = Field(default="us-east-1", description="S3 region.")
+    s3_concurrency: int = Field(
+        default=8, ge=1, le=128, description="S3 requests at once per process."
+    )
+    smtp_url: str = Field(
+        default="",
+        repr=False,
+        description="Mail server: `smtp://user:password@host:587` (STARTTLS when offered), `smtps://…:465`. Empty: no mail is sent.",
+    )
+    smtp_from: str = Field(
+        default="",
+        description="Sender of mail. Empty: `footlight@` and the host of the public URL.",
+    )
+
+    # --- secrets and access ---------------------------------------------------------------------------------
+    secret_key: SecretStr = Field(
+        ...,
+        description="Master secret of at least 32 bytes; everything else is derived from it. Losing it ends logins and stream keys.",
+    )
+    registration_open: bool = Field(
+        default=True, description="Whether anybody may make an account."
+    )
+    streaming_open: bool = Field(
+        default=True,
+        description="Whether new accounts may stream. If not, an admin makes somebody a `creator`.",
+    )
+    trusted_proxies: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Addresses or networks of proxies whose `X-Real-IP` is believed. Connections over a unix socket always are.",
+    )
+    access_token_s: int = Field(
+        default=900, ge=60, le=3600, description="Life of an access token, seconds."
+    )
+    login_days: int = Field(
+        default=30, ge=1, le=365, description="Days after which an unused login ends."
+    )
+    reset_token_s: int = Field(
+        default=3600, ge=300, le=86400, description="Life of a password reset link, seconds."
+    )
+    signing_key_days: int = Field(
+        default=30, ge=1, le=365, description="Days after which a new key signs tokens."
+    )
+    login_hold_days: int = Field(
+        default=180,
+        ge=0,
+        description="Days for which the login of a deleted account cannot be registered again.",
+    )
+    rate_limit_factor: float = Field(
+        default=1.0,
+        gt=0,
+        le=1000,
+        description="Multiplies every rate limit of the REST API; for load tests and large shared networks.",
+    )
+
+    # --- processes ------------------------------------------------------------------------------------------
+    api_listen: str = Field(
+        default="unix:/run/footlight/api.sock",
+        description="Where `api` listens: `unix:/path` or `host:port`.",
+    )
+    ingest_listen: str = Field(
+        default="unix:/run/footlight/ingest.sock",
+        description="Where `ingest` listens (hooks, health, metrics): `unix:/path` or `host:port`.",
+    )
+    edge_internal_urls: Annotated[list[str], NoDecode] = Field(
+        default_factory=lambda: ["unix:/run/footlight/edge-internal.sock"],
+        description="Internal listeners of every edge that ingest feeds: `unix:/path` or an http URL.",
+    )
+    ingest_nginx_url: str = Field(
+        default="http://127.0.0.1:8935",
+        description="Loopback listener of nginx (ingest) with `/stat` and `/control`.",
+    )
+    ingest_pull_url: str = Field(
+        default="rtmp://127.0.0.1:1935/live",
+        description="Where workers of `ingest` subscribe to streams.",
+    )
+    drain_s: float = Field(
+        default=8.0, ge=0, description="How long a stopping process lets requests finish, seconds."
+    )
+    request_timeout_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="How long a server (database, Redis, NATS, S3) may take to answer, seconds.",
+    )
+    log_level: str = Field(
+        default="info",
+        pattern="^(debug|info|warning|error)$",
+        description="Least severity that is logged.",
+    )
+
+    # --- live -----------------------------------------------------------------------------------------------
+    ffmpeg_path: Path = Field(
+        default=Path("ffmpeg"), description="The ffmpeg to run, version 6.1 or newer."
+    )
+    part_target_s: float = Field(
+        default=0.2, ge=0.1, le=1.0, description="Length of an LL-HLS part, seconds."
+    )
+    segment_target_s: float = Field(
+        default=2.0,
+        ge=1.0,
+        le=6.0,
+        description="Length of a segment; cut at the nearest keyframe, seconds.",
+    )
+    grace_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=600,
+        description="How long a cut stream waits for its streamer to come back, seconds.",
+    )
+    takeover_limit: int = Field(
+        default=3,
+        ge=1,
+        description="Takeovers of a running stream by another publisher within the window; after them the running one stays.",
+    )
+    takeover_window_s: float = Field(
+        default=60.0, gt=0, description="The window of that limit, seconds."
+    )
+    ladder: str = Field(
+        default="auto",
+        pattern=r"^(auto|off|\d{3,4}p(,\d{3,4}p)*)$",
+        description="Transcoded renditions: `auto` (what the machine's headroom allows), `off`, or heights as `480p,360p`.",
+    )
+    media_window_s: float = Field(
+        default=30.0, ge=10, description="How much of a live stream stays on the edge, seconds."
+    )
+    media_quota_bytes: int = Field(
+        default=512 * 1024 * 1024,
+        ge=16 * 1024 * 1024,
+        description="Most that the media folder may hold, bytes.",
+    )
+    thumbnail_interval_s: float = Field(
+        default=10.0,
+        ge=1,
+        description="How often the picture of a running stream is renewed, seconds.",
+    )
+    reconcile_interval_s: float = Field(
+        default=3.0,
+        gt=0,
+        description="How often sessions are compared with what nginx serves, seconds.",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, FileSettingsSource(settings_cls)
+
+    @field_validator("trusted_proxies", "edge_internal_urls", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """A list as JSON or separated by commas."""
+        if not isinstance(value, str):
+            return value
+        text = value.strip()
+        return (
+            json.loads(text)
+            if text.startswith("[")
+            else [part.strip() for part in text.split(",") if part.strip()]
+        )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        return [str(ipaddress.ip_network(item, strict=False)) for item in value]
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.path.strip("/")
+            or parts.query
+        ):
+            raise ValueError("must be http:// or https:// with a host and nothing after it")
+        return value.rstrip("/")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if len(value.get_secret_value().encode()) < SECRET_KEY_MIN_BYTES:
+            raise ValueError(f"must have at least {SECRET_KEY_MIN_BYTES} bytes")
+        return value
+
+    @model_validator(mode="after")
+    def _windows(self) -> Self:
+        if self.part_target_s > self.segment_target_s / 2:
+            raise ValueError("part_target_s must be at most half of segment_target_s")
+        return self
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """The settings of this process. Raises pydantic's ValidationError."""
+        return cls()  # type: ignore[call-arg]
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach us over HTTPS."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def mail_sender(self) -> str:
+        """The address mail comes from."""
+        return self.smtp_from or f"footlight@{urlsplit(self.public_url).hostname}"

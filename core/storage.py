@@ -1,0 +1,160 @@
+"""S3 objects. boto3 blocks, so its calls run in a bounded pool of threads of their own.
+
+Nothing here relies on object metadata, content types, conditional puts, part copies or bucket policies: small
+S3 servers forget or ignore them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from core.errors import NotFound, Unavailable
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+T = TypeVar("T")
+_MISSING = {"NoSuchKey", "NoSuchBucket", "404", "NotFound"}
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as a listing shows it; `size` in bytes."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+class Storage:
+    """The objects of one bucket. Every method raises Unavailable when S3 does not answer or answers with 5xx."""
+
+    def __init__(self, client: S3Client, bucket: str, threads: ThreadPoolExecutor) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._threads = threads
+
+    async def _call(self, call: Callable[[], T], what: str) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _MISSING:
+                raise NotFound(f"There is no object {what}.", code="object_not_found") from error
+            raise Unavailable(
+                "The object storage refused a request.", code="storage_unavailable"
+            ) from error
+        except (BotoCoreError, OSError) as error:
+            raise Unavailable(
+                "The object storage does not answer.", code="storage_unavailable"
+            ) from error
+
+    async def ensure_bucket(self) -> None:
+        """Make the bucket unless it is there."""
+
+        def ensure() -> None:
+            try:
+                self._client.head_bucket(Bucket=self._bucket)
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") not in _MISSING:
+                    raise
+                self._client.create_bucket(Bucket=self._bucket)
+
+        await self._call(ensure, self._bucket)
+
+    async def check(self) -> None:
+        """Raise unless the bucket can be reached with our credentials."""
+        await self._call(partial(self._client.head_bucket, Bucket=self._bucket), self._bucket)
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Store `data` under `key`, replacing what is there."""
+        await self._call(
+            partial(self._client.put_object, Bucket=self._bucket, Key=key, Body=data), key
+        )
+
+    async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes:
+        """The object, or its bytes `start` to `end` (both included). Raises NotFound."""
+
+        def get() -> bytes:
+            if start is None:
+                answer = self._client.get_object(Bucket=self._bucket, Key=key)
+            else:
+                last = "" if end is None else str(end)
+                answer = self._client.get_object(
+                    Bucket=self._bucket, Key=key, Range=f"bytes={start}-{last}"
+                )
+            return answer["Body"].read()
+
+        return await self._call(get, key)
+
+    async def delete(self, *keys: str) -> None:
+        """Remove objects; those that are not there count as removed."""
+
+        def delete() -> None:
+            for first in range(0, len(keys), 1000):
+                objects: list[ObjectIdentifierTypeDef] = [
+                    {"Key": key} for key in keys[first : first + 1000]
+                ]
+                self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": objects, "Quiet": True}
+                )
+
+        if keys:
+            await self._call(delete, keys[0])
+
+    async def list(self, prefix: str) -> list[StoredObject]:
+        """Every object below `prefix`, by key."""
+
+        def listed() -> list[StoredObject]:
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=prefix
+            )
+            return [
+                StoredObject(item["Key"], item["Size"], item["LastModified"])
+                for page in pages
+                for item in page.get("Contents", [])
+            ]
+
+        return await self._call(listed, prefix)
+
+
+@asynccontextmanager
+async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
+    """The bucket of the settings. Connects when first used."""
+    timeout = settings.request_timeout_s
+    threads = ThreadPoolExecutor(settings.s3_concurrency, thread_name_prefix="s3")
+    client = boto3.session.Session().client(
+        "s3",
+        endpoint_url=settings.s3_endpoint,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key,
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+        config=Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            # Without these, range reads and small S3 servers fail.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            connect_timeout=timeout,
+            read_timeout=timeout * 4,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            max_pool_connections=settings.s3_concurrency,
+        ),
+    )
+    try:
+        yield Storage(client, settings.s3_bucket, threads)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        client.close()
