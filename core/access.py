@@ -13,7 +13,10 @@ _RANK = {role: rank for rank, role in enumerate(Role)}
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody known. `login_id` is the login in use, or None where there is none (a stream key, a command)."""
+    """Somebody known.
+
+    `login_id` is the login in use, or None where there is none (a stream key, a command).
+    """
 
     id: int
     login: str

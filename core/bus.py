@@ -1,8 +1,8 @@
 """NATS: events through JetStream, questions between services by request and reply.
 
-PostgreSQL is the truth and NATS may be gone, or wiped, at any time. The connection never gives up, the event
-stream and its consumers are made again when they are missing, and whatever must not be lost waits in the
-outbox (`core.outbox`).
+PostgreSQL is the truth and NATS may be gone, or wiped, at any time. The connection never gives up,
+the event stream and its consumers are made again when they are missing, and whatever must not be
+lost waits in the outbox (`core.outbox`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from core.settings import Settings
 log = logger(__name__)
 
 EVENT_AGE_S = 7 * 86400
-# How long NATS remembers message ids. The outbox publishes one again only within seconds of the first time.
+# How long NATS remembers message ids. The outbox publishes one again only within seconds of the
+# first time.
 DUPLICATE_WINDOW_S = 120
 RECONNECT_S = 0.5
 ACK_WAIT_S = 30.0
@@ -76,7 +77,7 @@ class Bus:
             await self._subscribe(subject, answer)
         self._first_connection.set()
 
-    # --- events -------------------------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
 
     async def publish(self, subject: str, payload: bytes, message_id: str) -> None:
         """Store a message in JetStream; returns once it is kept. Raises Unavailable.
@@ -113,10 +114,12 @@ class Bus:
             await self._js.add_stream(config)
 
     async def consume(self, durable: str, events: list[type[Event]], handle: Handler) -> None:
-        """Give every event of these classes to `handle`, one at a time and in order; runs until cancelled.
+        """Give every event of these classes to `handle`, one at a time and in order; runs until
+        cancelled.
 
-        `durable` names the consumer: processes that share it share the work, and it goes on where it stopped.
-        An event whose handler raises is logged and delivered again after a pause; deliveries may repeat.
+        `durable` names the consumer: processes that share it share the work, and it goes on where
+        it stopped. An event whose handler raises is logged and delivered again after a pause;
+        deliveries may repeat.
         """
         subjects = [event.subject for event in events]
         await self._first_connection.wait()
@@ -134,8 +137,8 @@ class Bus:
             durable_name=durable,
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ACK_WAIT_S,
-            # A consumer that has to be made again after a wipe would otherwise see nothing of what the
-            # outbox brings in the meantime; handlers are idempotent.
+            # A consumer that has to be made again after a wipe would otherwise see nothing of what
+            # the outbox brings in the meantime; handlers are idempotent.
             deliver_policy=DeliverPolicy.ALL,
             filter_subjects=subjects,
             max_ack_pending=1,
@@ -172,7 +175,7 @@ class Bus:
                 return
         await message.ack()
 
-    # --- questions ----------------------------------------------------------------------------------------
+    # --- questions --------------------------------------------------------------------------------
 
     async def request(
         self, subject: str, question: Mapping[str, Any], timeout_s: float | None = None
@@ -194,10 +197,11 @@ class Bus:
         return content
 
     async def respond(self, subject: str, answer: Responder) -> None:
-        """Answer questions on `subject` from now, or from when there is a connection, until it is closed.
+        """Answer questions on `subject` from now, or from when there is a connection, until it is
+        closed.
 
-        `answer` may return None to leave the question to another process that also listens. A DomainError
-        from it reaches the asker with its code.
+        `answer` may return None to leave the question to another process that also listens. A
+        DomainError from it reaches the asker with its code.
         """
         if self._first_connection.is_set():
             await self._subscribe(subject, answer)
@@ -248,7 +252,10 @@ async def _connect(client: Client, settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_bus(settings: Settings) -> AsyncIterator[Bus]:
-    """A bus for one process. It connects in the background, so that a process starts without NATS."""
+    """A bus for one process.
+
+    It connects in the background, so that a process starts without NATS.
+    """
     client = Client()
     bus = Bus(client, settings)
     connecting = asyncio.create_task(bus.connect(settings), name="nats-connect")

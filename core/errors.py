@@ -1,4 +1,5 @@
-"""The tree of domain errors. Each carries a stable code; `core.http` (and later the chat's frames) map them.
+"""The tree of domain errors. Each carries a stable code; `core.http` (and later the chat's frames)
+map them.
 
     DomainError
     ├── Invalid         the request's content is wrong; `field` names the part
@@ -9,8 +10,8 @@
     ├── RateLimited     too often; `retry_after` seconds
     └── Unavailable     something we depend on does not answer; `retry_after` seconds
 
-Codes are part of the public interface: a client decides by them, so they never change. Messages are English
-sentences for people and may change.
+Codes are part of the public interface: a client decides by them, so they never change. Messages are
+English sentences for people and may change.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from typing import ClassVar
 
 
 class DomainError(Exception):
-    """Something the caller is told about in words. Never carries a secret: it is shown and logged."""
+    """Something the caller is told about in words.
+
+    Never carries a secret: it is shown and logged.
+    """
 
     default_code: ClassVar[str] = "error"
 

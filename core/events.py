@@ -1,8 +1,8 @@
 """The events services tell each other, one class and one subject each.
 
-They are facts about what has happened, in the past tense, delivered at least once and in order per outbox:
-a consumer must not mind seeing one twice. Fields are only ever added, with defaults, and unknown ones are
-ignored, so that two releases can run side by side.
+They are facts about what has happened, in the past tense, delivered at least once and in order per
+outbox: a consumer must not mind seeing one twice. Fields are only ever added, with defaults, and
+unknown ones are ignored, so that two releases can run side by side.
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ class ChannelUpdated(Event, topic="channel.updated"):
 
 
 class LoginEnded(Event, topic="login.ended"):
-    """A login was ended by its owner, by theft detection or with the account: its sockets are closed."""
+    """A login was ended by its owner, by theft detection or with the account: its sockets are
+    closed.
+    """
 
     login_id: int
     user_id: int
@@ -111,6 +113,9 @@ class UserDeleted(Event, topic="user.deleted"):
 
 
 def decode(subject: str, payload: bytes) -> Event | None:
-    """The event in a message, or None for a subject of a newer release. Raises ValueError for a wrong payload."""
+    """The event in a message, or None for a subject of a newer release.
+
+    Raises ValueError for a wrong payload.
+    """
     kind = _BY_SUBJECT.get(subject)
     return None if kind is None else kind.model_validate_json(payload)

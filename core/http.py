@@ -1,4 +1,6 @@
-"""HTTP of a service on aiohttp: listening, request ids, errors as JSON, health, metrics, client addresses."""
+"""HTTP of a service on aiohttp: listening, request ids, errors as JSON, health, metrics, client
+addresses.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +98,9 @@ def _plain_response(status: int) -> web.Response:
 
 
 def observe(metrics: Metrics) -> Middleware:
-    """The outermost middleware: request id, errors to JSON, one log line, rate, errors and duration."""
+    """The outermost middleware: request id, errors to JSON, one log line, rate, errors and
+    duration.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -153,7 +157,7 @@ def route_of(request: web.Request) -> str:
 def make_app(
     service: Service, *middlewares: Middleware, body_limit: int = BODY_LIMIT
 ) -> web.Application:
-    """An application with what every service's private listener has: /healthz, /readyz, /metrics."""
+    """An application with what every private listener has: /healthz, /readyz, /metrics."""
     app = web.Application(
         middlewares=[observe(service.metrics), *middlewares], client_max_size=body_limit
     )
@@ -188,7 +192,8 @@ def make_app(
 async def listen(
     app: web.Application, address: str, drain_s: float
 ) -> AsyncIterator[web.AppRunner]:
-    """Serve `app` on "unix:/path" or "host:port". Leaving lets running requests finish for `drain_s` seconds.
+    """Serve `app` on "unix:/path" or "host:port". Leaving lets running requests finish for
+    `drain_s` seconds.
 
     Raises ValueError for an address of another form.
     """
@@ -205,9 +210,10 @@ async def listen(
 async def _site(runner: web.AppRunner, address: str) -> web.BaseSite:
     if address.startswith("unix:"):
         path = Path(address.removeprefix("unix:"))
-        # Left by a process that was killed; the supervisor sees to it that there is one process an address.
+        # Left by a process that was killed; the supervisor sees to it that there is one process an
+        # address.
         with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+            path.unlink()  # noqa: ASYNC240 (once, before anything is served)
         return web.UnixSite(runner, os.fspath(path))
     host, separator, port = address.rpartition(":")
     if not separator or not port.isdigit():
@@ -250,7 +256,9 @@ def _is_in(text: str, networks: Sequence[IPNetwork]) -> bool:
 
 
 def network_of(address: str) -> str:
-    """What a limit per address counts: an IPv4 address, or the /64 of an IPv6 one (a household has a whole /64)."""
+    """What a limit per address counts: an IPv4 address, or the /64 of an IPv6 one (a household has
+    a whole /64).
+    """
     parsed = _address(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, 64), strict=False).network_address)

@@ -1,8 +1,9 @@
 """Rate limits that hold over all processes: the generic cell rate algorithm in Redis.
 
-Several limits are checked in one round trip, and a request that one of them refuses is charged to none. Without
-Redis the answer is `Unavailable`: what is limited here (guessing passwords, making accounts, sending mail) is
-refused while it cannot be limited. Whoever is already logged in is not concerned.
+Several limits are checked in one round trip, and a request that one of them refuses is charged to
+none. Without Redis the answer is `Unavailable`: what is limited here (guessing passwords, making
+accounts, sending mail) is refused while it cannot be limited. Whoever is already logged in is not
+concerned.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from redis.exceptions import RedisError
 
 from core.errors import RateLimited, Unavailable
 
-# Times in microseconds by Redis' own clock, so that ours need not agree. KEYS: one per limit. ARGV: for each
-# key the interval between two requests at the allowed rate and the tolerance, i.e. the whole window.
-# Answer: microseconds until all limits would let the request pass; 0: it has passed and is charged.
+# Times in microseconds by Redis' own clock, so that ours need not agree. KEYS: one per limit. ARGV:
+# for each key the interval between two requests at the allowed rate and the tolerance, i.e. the
+# whole window. Answer: microseconds until all limits would let the request pass; 0: it has passed
+# and is charged.
 _SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -40,7 +42,7 @@ return 0
 
 @dataclass(frozen=True)
 class Limit:
-    """`count` requests within `window_s` seconds at once, then one every `window_s / count`."""
+    """`count` requests in `window_s` seconds at once, then one every `window_s / count`."""
 
     name: str
     count: float
@@ -55,7 +57,8 @@ class Limiter:
         self._factor = factor
 
     async def charge(self, action: str, limits: Sequence[tuple[Limit, str]]) -> None:
-        """Count one `action` against each (limit, subject); subjects are account names, addresses, ids.
+        """Count one `action` against each (limit, subject); subjects are account names, addresses,
+        ids.
 
         Raises RateLimited with the seconds to wait, Unavailable when Redis does not answer.
         """

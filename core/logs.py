@@ -1,4 +1,4 @@
-"""Logs: one JSON object per line on stderr, a constant event name plus fields, secrets blotted out."""
+"""Logs: a JSON object per line on stderr, a constant event name plus fields, no secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _SECRET_NAMES = re.compile(
 )
 # Names that only look like it.
 _HARMLESS_NAMES = frozenset({"key_id", "token_type", "kid", "stream_key_id"})
-# Values that are secrets under any name: stream keys, JSON web tokens, refresh and reset tokens, URLs with a password.
+# Values that are secrets under any name: stream keys, JSON web tokens, refresh and reset tokens,
+# URLs with a password.
 _SECRET_VALUES = (
     (re.compile(r"\blive_(\d+)_[A-Za-z0-9]{8,}"), r"live_\1_***"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), "***"),
@@ -29,7 +30,7 @@ BLOT = "***"
 
 
 def redact(value: Any, depth: int = 0) -> Any:
-    """`value` without secrets: strings are searched, names in mappings decide about their values."""
+    """`value` without secrets: strings are searched, names in mappings decide on their values."""
     if isinstance(value, str):
         for pattern, replacement in _SECRET_VALUES:
             value = pattern.sub(replacement, value)
@@ -58,7 +59,10 @@ def _redact_event(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def configure(service: str, level: str = "info") -> None:
-    """Set up structlog and the standard library's logging for a process. Called once, first of all."""
+    """Set up structlog and the standard library's logging for a process.
+
+    Called once, first of all.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -1,4 +1,7 @@
-"""Prometheus metrics of one process. Labels take their values from our own code only, so they stay few."""
+"""Prometheus metrics of one process.
+
+Labels take their values from our own code only, so they stay few.
+"""
 
 from __future__ import annotations
 

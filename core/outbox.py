@@ -1,8 +1,9 @@
-"""The transactional outbox: an event is a row of the transaction it tells of, and is published afterwards.
+"""The transactional outbox: an event is a row of the transaction it tells of, and is published
+afterwards.
 
-What is committed is published, once NATS is there, in the order of the ids; what is rolled back never is. The
-relay may publish a row twice (it died before deleting it): the message id makes JetStream keep one, and
-consumers are idempotent beyond that window.
+What is committed is published, once NATS is there, in the order of the ids; what is rolled back
+never is. The relay may publish a row twice (it died before deleting it): the message id makes
+JetStream keep one, and consumers are idempotent beyond that window.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ BATCH = 100
 # Notifications make it immediate; this finds what was committed while nobody listened.
 POLL_S = 1.0
 RETRY_S = 0.5
-# One relay at a time over all processes, or order would be lost. Any number that nothing else takes.
+# One relay at a time over all processes, or order would be lost. Any number that nothing else
+# takes.
 _ADVISORY_LOCK = 0x0F007_0B0C
 
 
@@ -52,7 +54,10 @@ async def emit(session: AsyncSession, event: Event) -> None:
 
 
 async def relay(database: Database, bus: Bus, settings: Settings) -> None:
-    """Publish what the outbox holds, as it comes; runs until cancelled. Every service may run one."""
+    """Publish what the outbox holds, as it comes; runs until cancelled.
+
+    Every service may run one.
+    """
     async with _wake_ups(settings) as wake:
         while True:
             wake.clear()

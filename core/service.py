@@ -1,4 +1,4 @@
-"""The life of a service process: build, be ready, and on a signal stop accepting, drain, close in reverse.
+"""The life of a service process: build, be ready; on a signal stop accepting, drain, close.
 
 `build(service)` is the one place in a service that constructs things:
 
@@ -6,7 +6,7 @@
         database = await service.enter(open_database(service.settings))
         service.check("postgres", database.check)
         service.spawn(relay(…), "outbox")
-        await service.listen(app, service.settings.api_listen)      # last: from here on requests come in
+        await service.listen(app, service.settings.api_listen)  # last: requests come in
 
     if __name__ == "__main__":
         run("api", build)
@@ -39,7 +39,8 @@ log = logs.logger(__name__)
 
 # A check that takes longer has failed: whoever asks for readiness does not wait long either.
 CHECK_TIMEOUT_S = 3.0
-# Readiness may be asked for by anybody through the edge; the servers behind it are asked this often at most.
+# Readiness may be asked for by anybody through the edge; the servers behind it are asked this often
+# at most.
 CHECK_CACHE_S = 1.0
 
 
@@ -67,7 +68,10 @@ class Service:
         return await self._stack.enter_async_context(resource)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run `work` as long as the service lives. If it fails, the whole service ends, to be started anew."""
+        """Run `work` as long as the service lives.
+
+        If it fails, the whole service ends, to be started anew.
+        """
         task = self._group.create_task(work, name=name)
         self._tasks.append(task)
         return task
@@ -92,7 +96,10 @@ class Service:
         self.stopping.set()
 
     async def readiness(self) -> dict[str, bool]:
-        """Every check's result, at most a second old. All true and `ready`: the service can serve."""
+        """Every check's result, at most a second old.
+
+        All true and `ready`: the service can serve.
+        """
         async with self._checking:
             now = asyncio.get_running_loop().time()
             if self._last_checks is None or now - self._last_checks[0] > CHECK_CACHE_S:
@@ -121,7 +128,9 @@ class Service:
 
 
 async def serve(name: str, build: Build, settings: Settings) -> None:
-    """Build a service and run it until it is told to stop, or a task of it fails (raises an ExceptionGroup)."""
+    """Build a service and run it until it is told to stop, or a task of it fails (raises an
+    ExceptionGroup).
+    """
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         service = Service(name, settings, stack, group)
         loop = asyncio.get_running_loop()
@@ -145,7 +154,10 @@ async def _build(service: Service, build: Build) -> None:
 
 
 def run(name: str, build: Build) -> None:
-    """The whole process: settings from the environment, logs, loop, life cycle. Exits non-zero on failure."""
+    """The whole process: settings from the environment, logs, loop, life cycle.
+
+    Exits non-zero on failure.
+    """
     try:
         settings = Settings.from_environment()
     except ValidationError as error:

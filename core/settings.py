@@ -1,4 +1,7 @@
-"""Every setting of an installation. `docs/configuration.md` and `.env.example` are generated from this class."""
+"""Every setting of an installation.
+
+`docs/configuration.md` and `.env.example` are generated from this class.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ SECRET_KEY_MIN_BYTES = 32
 
 
 class FileSettingsSource(EnvSettingsSource):
-    """`FOOTLIGHT_X_FILE=/path` gives setting X the content of that file, without trailing newlines."""
+    """`FOOTLIGHT_X_FILE=/path` gives setting X that file's content, without trailing newlines."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
@@ -40,7 +43,8 @@ class FileSettingsSource(EnvSettingsSource):
 class Settings(BaseSettings):
     """The settings of one installation, read from the environment.
 
-    Raises pydantic's ValidationError, without the offending values in it, when one is missing or wrong.
+    Raises pydantic's ValidationError, without the offending values in it, when one is missing or
+    wrong.
     """
 
     model_config = SettingsConfigDict(
@@ -51,13 +55,16 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    # --- where things are ---------------------------------------------------------------------------------
+    # --- where things are -------------------------------------------------------------------------
     instance_name: str = Field(
         default="Footlight", min_length=1, max_length=60, description="Name shown to visitors."
     )
     public_url: str = Field(
         default="http://127.0.0.1:8080",
-        description="Where browsers reach this installation, without a path. With `https://` cookies are marked Secure.",
+        description=(
+            "Where browsers reach this installation, without a path. With `https://` cookies are "
+            "marked Secure."
+        ),
     )
     rtmp_url: str = Field(
         default="rtmp://127.0.0.1:1935/live",
@@ -66,7 +73,10 @@ class Settings(BaseSettings):
     node_id: str = Field(
         default_factory=lambda: socket.gethostname().split(".")[0] or "node",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
-        description="Name of this machine among several; stays the same over restarts. Default: the host name.",
+        description=(
+            "Name of this machine among several; stays the same over restarts. Default: the host "
+            "name."
+        ),
     )
     data_dir: Path = Field(
         default=Path("/var/lib/footlight"), description="Folder for what must survive a restart."
@@ -77,7 +87,7 @@ class Settings(BaseSettings):
         description="Folder for the live media window. Keep it in memory (tmpfs).",
     )
 
-    # --- servers --------------------------------------------------------------------------------------------
+    # --- servers ----------------------------------------------------------------------------------
     database_url: str = Field(
         default="postgresql+asyncpg://footlight@/footlight?host=/run/footlight",
         repr=False,
@@ -117,17 +127,23 @@ class Settings(BaseSettings):
     smtp_url: str = Field(
         default="",
         repr=False,
-        description="Mail server: `smtp://user:password@host:587` (STARTTLS when offered), `smtps://…:465`. Empty: no mail is sent.",
+        description=(
+            "Mail server: `smtp://user:password@host:587` (STARTTLS when offered), `smtps://…:465`."
+            " Empty: no mail is sent."
+        ),
     )
     smtp_from: str = Field(
         default="",
         description="Sender of mail. Empty: `footlight@` and the host of the public URL.",
     )
 
-    # --- secrets and access ---------------------------------------------------------------------------------
+    # --- secrets and access -----------------------------------------------------------------------
     secret_key: SecretStr = Field(
         ...,
-        description="Master secret of at least 32 bytes; everything else is derived from it. Losing it ends logins and stream keys.",
+        description=(
+            "Master secret of at least 32 bytes; everything else is derived from it. Losing it ends"
+            " logins and stream keys."
+        ),
     )
     registration_open: bool = Field(
         default=True, description="Whether anybody may make an account."
@@ -138,7 +154,10 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
-        description="Addresses or networks of proxies whose `X-Real-IP` is believed. Connections over a unix socket always are.",
+        description=(
+            "Addresses or networks of proxies whose `X-Real-IP` is believed. Connections over a "
+            "unix socket always are."
+        ),
     )
     access_token_s: int = Field(
         default=900, ge=60, le=3600, description="Life of an access token, seconds."
@@ -161,10 +180,12 @@ class Settings(BaseSettings):
         default=1.0,
         gt=0,
         le=1000,
-        description="Multiplies every rate limit of the REST API; for load tests and large shared networks.",
+        description=(
+            "Multiplies every rate limit of the REST API; for load tests and large shared networks."
+        ),
     )
 
-    # --- processes ------------------------------------------------------------------------------------------
+    # --- processes --------------------------------------------------------------------------------
     api_listen: str = Field(
         default="unix:/run/footlight/api.sock",
         description="Where `api` listens: `unix:/path` or `host:port`.",
@@ -175,7 +196,9 @@ class Settings(BaseSettings):
     )
     edge_internal_urls: Annotated[list[str], NoDecode] = Field(
         default_factory=lambda: ["unix:/run/footlight/edge-internal.sock"],
-        description="Internal listeners of every edge that ingest feeds: `unix:/path` or an http URL.",
+        description=(
+            "Internal listeners of every edge that ingest feeds: `unix:/path` or an http URL."
+        ),
     )
     ingest_nginx_url: str = Field(
         default="http://127.0.0.1:8935",
@@ -199,7 +222,7 @@ class Settings(BaseSettings):
         description="Least severity that is logged.",
     )
 
-    # --- live -----------------------------------------------------------------------------------------------
+    # --- live -------------------------------------------------------------------------------------
     ffmpeg_path: Path = Field(
         default=Path("ffmpeg"), description="The ffmpeg to run, version 6.1 or newer."
     )
@@ -221,7 +244,10 @@ class Settings(BaseSettings):
     takeover_limit: int = Field(
         default=3,
         ge=1,
-        description="Takeovers of a running stream by another publisher within the window; after them the running one stays.",
+        description=(
+            "Takeovers of a running stream by another publisher within the window; after them the "
+            "running one stays."
+        ),
     )
     takeover_window_s: float = Field(
         default=60.0, gt=0, description="The window of that limit, seconds."
@@ -229,7 +255,10 @@ class Settings(BaseSettings):
     ladder: str = Field(
         default="auto",
         pattern=r"^(auto|off|\d{3,4}p(,\d{3,4}p)*)$",
-        description="Transcoded renditions: `auto` (what the machine's headroom allows), `off`, or heights as `480p,360p`.",
+        description=(
+            "Transcoded renditions: `auto` (what the machine's headroom allows), `off`, or heights "
+            "as `480p,360p`."
+        ),
     )
     media_window_s: float = Field(
         default=30.0, ge=10, description="How much of a live stream stays on the edge, seconds."

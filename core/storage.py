@@ -1,7 +1,7 @@
 """S3 objects. boto3 blocks, so its calls run in a bounded pool of threads of their own.
 
-Nothing here relies on object metadata, content types, conditional puts, part copies or bucket policies: small
-S3 servers forget or ignore them.
+Nothing here relies on object metadata, content types, conditional puts, part copies or bucket
+policies: small S3 servers forget or ignore them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ class StoredObject:
 
 
 class Storage:
-    """The objects of one bucket. Every method raises Unavailable when S3 does not answer or answers with 5xx."""
+    """The objects of one bucket.
+
+    Every method raises Unavailable when S3 does not answer or answers with 5xx.
+    """
 
     def __init__(self, client: S3Client, bucket: str, threads: ThreadPoolExecutor) -> None:
         self._client = client

@@ -1,7 +1,7 @@
 """Stream keys: `live_<key id>_<secret>`, shown once, stored as an HMAC under the server's pepper.
 
-A key in a database dump is of no use without the master secret, and the id in it finds its row by primary key,
-so that a wrong key costs one look-up and no comparison of secrets in SQL.
+A key in a database dump is of no use without the master secret, and the id in it finds its row by
+primary key, so that a wrong key costs one look-up and no comparison of secrets in SQL.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class StreamKey:
 
     @property
     def hint(self) -> str:
-        """Its last four characters, by which its owner tells keys apart (119 of 142 bits stay unknown)."""
+        """Its last four characters, by which its owner tells keys apart (119 of 142 bits stay
+        unknown).
+        """
         return self.secret[-4:]
 
     def digest(self, pepper: bytes) -> bytes:

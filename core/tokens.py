@@ -1,7 +1,7 @@
 """Access tokens: EdDSA (Ed25519) JSON web tokens after RFC 9068, signed with keys that rotate.
 
-Keys live in the database, the private half encrypted (AES-256-GCM) under the master secret. The newest one
-signs. An older one verifies until the last token that it signed is over.
+Keys live in the database, the private half encrypted (AES-256-GCM) under the master secret. The
+newest one signs. An older one verifies until the last token that it signed is over.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ TYPE = "at+jwt"
 LEEWAY_S = 60
 # A process learns of a rotation after at most this long and signs with the old key until then.
 RELOAD_S = 60.0
-# An unknown kid makes it look at once, but not more often than this: kids are the sender's to invent.
+# An unknown kid makes it look at once, but not more often than this: kids are the sender's to
+# invent.
 RELOAD_MIN_S = 2.0
 _NONCE_BYTES = 12
 _ADVISORY_LOCK = 0x0F007_70CE
@@ -92,7 +93,8 @@ class Tokens:
         return jwt.encode(claims, keys.signing, ALGORITHM, headers), int(self._ttl.total_seconds())
 
     async def verify(self, token: str) -> AccessToken:
-        """What `token` says. Raises Unauthorized (`invalid_token`, or `token_expired`), Unavailable.
+        """What `token` says. Raises Unauthorized (`invalid_token`, or `token_expired`),
+        Unavailable.
 
         Does not ask whether the login still stands: whoever holds the database does that.
         """
@@ -157,14 +159,18 @@ class Tokens:
 
 
 async def rotate(session: AsyncSession, settings: Settings) -> str:
-    """Make a new signing key, in the caller's transaction: its kid. Tokens of older keys live out their time."""
+    """Make a new signing key, in the caller's transaction: its kid.
+
+    Tokens of older keys live out their time.
+    """
     ttl = timedelta(seconds=settings.access_token_s)
     await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
     return await _rotate(session, derive(settings, Purpose.SIGNING_KEY_ENCRYPTION), ttl)
 
 
 async def _rotate(session: AsyncSession, encryption_key: bytes, ttl: timedelta) -> str:
-    # Other processes sign with the old key until they look again, and its last tokens are accepted with leeway.
+    # Other processes sign with the old key until they look again, and its last tokens are accepted
+    # with leeway.
     until = datetime.now(UTC) + ttl + timedelta(seconds=2 * RELOAD_S + LEEWAY_S)
     await session.execute(
         update(SigningKey).where(SigningKey.verify_until.is_(None)).values(verify_until=until)
@@ -189,7 +195,7 @@ async def _rotate(session: AsyncSession, encryption_key: bytes, ttl: timedelta) 
 async def _ensure_fresh(
     session: AsyncSession, encryption_key: bytes, ttl: timedelta, key_age: timedelta
 ) -> list[SigningKey]:
-    """All keys, newest first, after making one where there is none, or none young enough to sign."""
+    """All keys, newest first, after making one where none is there that may sign."""
     newest = select(SigningKey).order_by(SigningKey.created_at.desc())
     rows = list((await session.scalars(newest)).all())
     if _may_sign(rows, key_age):

@@ -1,1 +1,4 @@
-"""One database, one schema, one set of models. `docs/architecture.md` says which service writes which table."""
+"""One database, one schema, one set of models.
+
+`docs/architecture.md` says which service writes which table.
+"""

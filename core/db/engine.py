@@ -17,13 +17,16 @@ from sqlalchemy.ext.asyncio import (
 from core.errors import Unavailable
 from core.settings import Settings
 
-# Classes of SQLSTATE that mean "not now" rather than "wrong": connection exceptions, insufficient resources,
-# operator intervention (a server that shuts down or starts), lock not available.
+# Classes of SQLSTATE that mean "not now" rather than "wrong": connection exceptions, insufficient
+# resources, operator intervention (a server that shuts down or starts), lock not available.
 _PASSING = ("08", "53", "57", "55P03")
 
 
 class Database:
-    """Sessions on one pool. Every connection is checked before use, so a restarted server is not noticed."""
+    """Sessions on one pool.
+
+    Every connection is checked before use, so a restarted server is not noticed.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -50,7 +53,9 @@ class Database:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether `error` says that the database cannot be reached or is busy, not that the query was wrong."""
+    """Whether `error` says that the database cannot be reached or is busy, not that the query was
+    wrong.
+    """
     if isinstance(error, InterfaceError | OperationalError | TimeoutError | OSError):
         return True
     if isinstance(error, DBAPIError):
@@ -61,7 +66,10 @@ def is_passing(error: BaseException) -> bool:
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """A pool for one process. It connects when first used, so that a process starts without its database."""
+    """A pool for one process.
+
+    It connects when first used, so that a process starts without its database.
+    """
     timeout = settings.request_timeout_s
     engine = create_async_engine(
         settings.database_url,
@@ -74,8 +82,8 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         hide_parameters=True,
         connect_args={
             "timeout": timeout,
-            # Above the server's own limit below, which gives the better message; this one holds when the
-            # server is stopped (SIGSTOP) or its network is gone.
+            # Above the server's own limit below, which gives the better message; this one holds
+            # when the server is stopped (SIGSTOP) or its network is gone.
             "command_timeout": timeout * 2,
             "server_settings": {
                 "application_name": "footlight",

@@ -19,5 +19,8 @@ def configuration(database_url: str) -> Config:
 
 
 def migrate(database_url: str, revision: str = "head") -> None:
-    """Run every migration up to `revision`. Blocks; safe to start from several processes at once."""
+    """Run every migration up to `revision`.
+
+    Blocks; safe to start from several processes at once.
+    """
     command.upgrade(configuration(database_url), revision)

@@ -1,4 +1,5 @@
-"""Every table. Each has one service that writes it, named above it; the others read it, or ask that service.
+"""Every table. Each has one service that writes it, named above it; the others read it, or ask that
+service.
 
 Ids are 64-bit identity columns, decimal digits in JSON. Times are `timestamptz` in UTC.
 """
@@ -73,11 +74,14 @@ def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} in ({', '.join(repr(str(v)) for v in values)})", name=column)
 
 
-# --- written by api ---------------------------------------------------------------------------------------
+# --- written by api -------------------------------------------------------------------------------
 
 
 class User(Base):
-    """An account. A deleted one keeps its row, without anything personal, so that ids are never reused."""
+    """An account.
+
+    A deleted one keeps its row, without anything personal, so that ids are never reused.
+    """
 
     __tablename__ = "users"
     __table_args__ = (_one_of("role", Role),)
@@ -153,7 +157,10 @@ class Login(Base):
 
 
 class RefreshToken(Base):
-    """A refresh token, by its SHA-256. A used one is kept until it expires: using it again is the alarm."""
+    """A refresh token, by its SHA-256.
+
+    A used one is kept until it expires: using it again is the alarm.
+    """
 
     __tablename__ = "refresh_tokens"
 
@@ -231,7 +238,8 @@ class AuditEntry(Base):
 
 
 class OutboxEvent(Base):
-    """An event written in the same transaction as what it tells of; a relay publishes and deletes it.
+    """An event written in the same transaction as what it tells of; a relay publishes and deletes
+    it.
 
     Every service adds rows for its own events.
     """
@@ -246,7 +254,7 @@ class OutboxEvent(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-# --- written by ingest ------------------------------------------------------------------------------------
+# --- written by ingest ----------------------------------------------------------------------------
 
 
 class Stream(Base):

@@ -16,8 +16,9 @@ _ADVISORY_LOCK = 0x0F007_11617
 
 
 def _migrate(connection: Connection) -> None:
-    # A migration that waits for a lock blocks everybody behind it: better to fail and be tried again.
-    # The session-level lock comes first and may wait, since it is what a second migrator waits for.
+    # A migration that waits for a lock blocks everybody behind it: better to fail and be tried
+    # again. The session-level lock comes first and may wait, since it is what a second migrator
+    # waits for.
     connection.execute(text("set statement_timeout = '10min'"))
     connection.execute(text("select pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
     connection.execute(text("set lock_timeout = '5s'"))

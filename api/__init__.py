@@ -1,0 +1,1 @@
+"""The REST API: accounts, channels, the live directory."""
