@@ -17,10 +17,9 @@ if __name__ == "__main__":
     sys.path[0] = str(SOURCE)
 
 from cli.commands import parse  # noqa: E402
-from cli.instance import SetupError  # noqa: E402
+from cli.instance import MOUNTS, SetupError  # noqa: E402
 from cli.privilege import (  # noqa: E402
     HOME,
-    MOUNTS,
     become_and_run,
     can_reach,
     claim_data_folder,

@@ -20,8 +20,15 @@ from cli.toolchain import library_folders
 
 # Part of the stamp: raise it when the same names would be unpacked differently.
 RECIPE = 1
-SERVER_PACKAGES = ("nginx", "libnginx-mod-rtmp", "libnginx-mod-http-lua", "redis-tools")
-TEST_PACKAGES = ("chromium", "ffmpeg", "fonts-dejavu-core")
+# The fonts are for the clock in the demo's test card.
+SERVER_PACKAGES = (
+    "nginx",
+    "libnginx-mod-rtmp",
+    "libnginx-mod-http-lua",
+    "redis-tools",
+    "fonts-dejavu-core",
+)
+TEST_PACKAGES = ("chromium", "ffmpeg")
 # Fetched even when the system has them, so that all of it is one version and at one place.
 OWN = re.compile(
     r"^(nginx|libnginx-mod|lua-resty|libluajit|postgresql|redis|libpq5|chromium|ffmpeg|fonts-dejavu)"
@@ -132,14 +139,16 @@ def private_status(status: str, own: re.Pattern[str] = OWN) -> str:
         needs[key] += _alternatives(fields.get("Depends", ""))
         for name in (fields["Package"], *_names(fields.get("Provides", ""))):
             gives.setdefault(name, set()).add(key)
-    broken = True
-    while broken:
-        broken = [
+
+    def broken() -> list[str]:
+        return [
             key
             for key in paragraphs
             if any(not any(gives.get(name) for name in names) for names in needs[key])
         ]
-        for key in broken:
+
+    while found := broken():
+        for key in found:
             del paragraphs[key]
             for providers in gives.values():
                 providers.discard(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -23,6 +24,8 @@ from typing import Any
 SOCKET_PATH_BYTES = 107
 LONGEST_SOCKET = ".s.PGSQL.5432.lock"
 MARKER = "footlight-data"
+# Where the launcher binds a data folder that its system user could not reach.
+MOUNTS = Path("/run/footlight-data")
 # Below the range from which Linux takes the ports of outgoing connections, so that a server that is started
 # again finds its port free.
 PRIVATE_PORTS = range(20000, 32000)
@@ -74,17 +77,30 @@ class Layout:
         found = foreign_entry(self.data)
         if found:
             raise SetupError(
-                f"{self.data} is not empty and not a Footlight data folder (it holds {found}).\n"
+                f"{shown(self.data)} is not empty and not a Footlight data folder (it holds {found}).\n"
                 "Name an empty or new folder with --data."
             )
         for folder in (self.data, self.logs, self.secrets, self.run):
             _private_folder(folder)
         (self.data / MARKER).write_text("This folder holds one Footlight instance.\n")
 
+    def remove_transient(self) -> None:
+        """Remove what no next start needs: the media in memory, and sockets kept outside the data folder."""
+        shutil.rmtree(self.media, ignore_errors=True)
+        shutil.rmtree(self.run, ignore_errors=True)
+
     def prepare_media(self) -> None:
         """An empty media folder: whatever a dead instance left in memory goes."""
         shutil.rmtree(self.media, ignore_errors=True)
         _private_folder(self.media)
+
+
+def shown(path: Path) -> Path:
+    """`path` as the user knows it: the launcher may have bound the data folder to another place."""
+    original = os.environ.get("FOOTLIGHT_MOUNTED_DATA")
+    if original and path.is_relative_to(MOUNTS):
+        return Path(original, *path.relative_to(MOUNTS).parts[1:])
+    return path
 
 
 def foreign_entry(folder: Path) -> str | None:
@@ -120,7 +136,7 @@ def data_lock(data: Path) -> Iterator[None]:
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode().strip() or "unknown"
             raise SetupError(
-                f"Footlight already runs on {data} (pid {holder}).\n"
+                f"Footlight already runs on {shown(data)} (pid {holder}).\n"
                 "Stop it first, or start a second instance with its own --data, --http-port and --rtmp-port."
             ) from None
         os.ftruncate(descriptor, 0)
@@ -169,8 +185,8 @@ def generated_secret(folder: Path, name: str, make: Callable[[], str] | None = N
     return text
 
 
-def port_is_free(host: str, port: int) -> bool:
-    """Whether a server may listen on `host`:`port` now."""
+def port_problem(host: str, port: int) -> int | None:
+    """Why a server may not listen on `host`:`port` now, as an errno; None when it may."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As the servers do: a port in TIME_WAIT counts as free.
@@ -178,9 +194,11 @@ def port_is_free(host: str, port: int) -> bool:
         try:
             probe.bind((host, port))
             probe.listen(1)
-        except OSError:
-            return False
-    return True
+        except socket.gaierror:
+            return errno.EADDRNOTAVAIL
+        except OSError as error:
+            return error.errno
+    return None
 
 
 def free_port(taken: set[int], host: str = "127.0.0.1") -> int:
@@ -188,7 +206,7 @@ def free_port(taken: set[int], host: str = "127.0.0.1") -> int:
     random = SystemRandom()
     for _ in range(500):
         port = random.choice(PRIVATE_PORTS)
-        if port not in taken and port_is_free(host, port):
+        if port not in taken and port_problem(host, port) is None:
             taken.add(port)
             return port
     raise SetupError(f"No free port between {PRIVATE_PORTS.start} and {PRIVATE_PORTS.stop} on {host}.")

@@ -10,5 +10,5 @@ from core.settings import Settings
 
 def main(_: argparse.Namespace) -> int:
     """Migrate the database that the settings name."""
-    migrate(Settings().database_url)
+    migrate(Settings.model_validate({}).database_url)
     return 0

@@ -18,12 +18,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cli.instance import SetupError, foreign_entry
+from cli.instance import MOUNTS, SetupError, foreign_entry
 from cli.setup import source_files, tree_hash
 
 USER = "footlight"
 HOME = Path("/var/lib/footlight")
-MOUNTS = Path("/run/footlight-data")
 KEPT_COPIES = 3
 
 

@@ -23,6 +23,8 @@ class ProcessSpec:
     title: str
     argv: tuple[str, ...]
     cwd: Path
+    # Where it answers: "unix:/path", "http://host:port" or a URL of its own protocol.
+    url: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     ready: Probe | None = None
     alive: Probe | None = None

@@ -6,13 +6,11 @@ Each `…_spec` writes the server's configuration and says how it is started, pr
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import pwd
 import re
 import shutil
 import signal
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -23,6 +21,7 @@ from redis.exceptions import RedisError
 
 from cli.instance import Layout, SetupError, free_port, generated_secret, write_private
 from cli.probe import answers
+from cli.leftovers import end_processes_in
 from cli.process import ProcessSpec
 from cli.supervisor import Supervisor
 from cli.toolchain import Toolchain
@@ -174,6 +173,7 @@ def postgres_spec(servers: Servers, toolchain: Toolchain) -> ProcessSpec:
 
     return ProcessSpec(
         name="postgres",
+        url=servers.database_url,
         title="PostgreSQL",
         argv=(str(program.path), "-D", str(data), *options),
         cwd=layout.data,
@@ -212,39 +212,6 @@ async def create_database(run: Path, name: str = DATABASE) -> bool:
         await connection.close(timeout=5)
 
 
-async def end_processes_in(folder: Path, number: signal.Signals, timeout_s: float = 10.0) -> None:
-    """Signal every process of ours that works in `folder`, and wait until they are gone; then kill.
-
-    A postmaster killed with SIGKILL leaves backends that may still commit, and a shared memory block that
-    keeps the next one from starting until they are gone.
-    """
-    deadline = time.monotonic() + timeout_s
-    while pids := processes_in(folder):
-        late = time.monotonic() > deadline
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL if late else number)
-        if time.monotonic() > deadline + 5:
-            raise SetupError(f"Processes {pids} work in {folder} and cannot be ended.")
-        await asyncio.sleep(0.05)
-
-
-def processes_in(folder: Path) -> list[int]:
-    """Pids whose working folder is `folder`. PostgreSQL's processes all work in their data folder."""
-    wanted = os.path.realpath(folder)
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if os.readlink(entry / "cwd") == wanted and not _is_zombie(entry):
-                    found.append(int(entry.name))
-    return found
-
-
-def _is_zombie(entry: Path) -> bool:
-    return entry.joinpath("stat").read_text().rpartition(")")[2].split()[0] == "Z"
-
-
 # --- Redis ------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +244,7 @@ def redis_spec(servers: Servers, toolchain: Toolchain) -> ProcessSpec:
 
     return ProcessSpec(
         name="redis",
+        url=servers.redis_url,
         title="Redis",
         argv=(str(program.path), str(configuration)),
         cwd=folder,
@@ -322,6 +290,7 @@ max_payload: 1MB
     monitor = f"http://127.0.0.1:{servers.nats_monitor_port}"
     return ProcessSpec(
         name="nats",
+        url=servers.nats_url,
         title="NATS",
         argv=(str(program.path), "-c", str(configuration)),
         cwd=folder,
@@ -342,6 +311,7 @@ def s3_spec(servers: Servers, toolchain: Toolchain) -> ProcessSpec:
     arguments = ("serve", "s3", "--addr", f"127.0.0.1:{servers.s3_port}")
     return ProcessSpec(
         name="s3",
+        url=servers.s3_endpoint,
         title="S3 storage",
         argv=(str(program.path), *arguments, "--dir-cache-time", "1s", "--no-modtime", str(folder)),
         cwd=folder,

@@ -361,6 +361,7 @@ class Setup:
             "npm_config_cache": str(self.root / "cache/npm"),
             "npm_config_update_notifier": "false",
         }
+        environment["NO_COLOR"] = "1"
         # Would keep the build's own packages out.
         environment.pop("NODE_ENV", None)
         self._run("Web pages", [str(node), str(npm), *arguments], environment, cwd=folder)
@@ -419,6 +420,7 @@ class Setup:
 
     def _all_packages(self) -> None:
         apt = PrivateApt(self.root / "apt", self.distribution)
+        kinds: list[tuple[str, Path, Sequence[fallback.Requirement]]]
         kinds = [("Debian packages", self.packages, fallback.SERVERS)]
         if self.tests:
             kinds.append(("Test programs", self.test_packages, fallback.TEST_PROGRAMS))

@@ -126,16 +126,16 @@ class Child:
             self._close_output()
         self.exited.set()
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Signal the leader, if it is still there."""
         if not self.exited.is_set():
             self.popen.send_signal(number)
 
     async def stop(self, number: signal.Signals, timeout_s: float) -> bool:
         """Ask with `number`, kill the group after `timeout_s`; True when asking was enough."""
-        self.signal(number)
+        self.send(number)
         # A frozen process cannot obey.
-        self.signal(signal.SIGCONT)
+        self.send(signal.SIGCONT)
         try:
             async with asyncio.timeout(timeout_s):
                 await self.exited.wait()

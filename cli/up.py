@@ -5,43 +5,31 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cli.instance import (
     Layout,
     SetupError,
     data_lock,
-    generated_secret,
-    port_is_free,
+    free_port,
+    port_problem,
+    shown,
     write_private,
 )
-from cli.servers import Servers, create_database, prepare_cluster
+from cli.leftovers import end_leftovers
+from cli.servers import BUCKET, Servers, cluster, create_database, prepare_cluster
+from cli.services import ADMIN, PROCESS_FOLDERS, SOURCE, Options, Services
 from cli.supervisor import CommandFailed, StartFailed, Supervisor
 from cli.toolchain import MissingProgram, Toolchain, default_data
 
-SOURCE = Path(__file__).resolve().parent.parent
 FREE_DISK_BYTES = 1_500_000_000
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line asks for."""
-
-    data: Path
-    host: str = "127.0.0.1"
-    http_port: int = 8080
-    rtmp_port: int = 1935
-    irc_port: int | None = None
-    servers_only: bool = False
 
 
 def say(title: str, event: str) -> None:
@@ -84,7 +72,6 @@ async def _foreground(options: Options, layout: Layout) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
-    began = time.monotonic()
     try:
         await Instance(options, layout, Toolchain.from_environment()).run()
     except asyncio.CancelledError:
@@ -95,10 +82,8 @@ async def _foreground(options: Options, layout: Layout) -> int:
     except (StartFailed, CommandFailed) as failure:
         print(f"\nfootlight: {failure}. Its last lines:", file=sys.stderr)
         print("".join(f"    {line}\n" for line in failure.tail[-12:]), end="", file=sys.stderr)
-        print(f"The whole log: {failure.log}", file=sys.stderr)
+        print(f"The whole log: {shown(failure.log)}", file=sys.stderr)
         return 1
-    finally:
-        say("Footlight", f"stopped after {time.monotonic() - began:.0f} s")
     return 1
 
 
@@ -109,12 +94,16 @@ class Instance:
         self.options = options
         self.layout = layout
         self.toolchain = toolchain
-        self.taken = {options.http_port, options.rtmp_port}
-        self.servers = Servers.choose(layout, self.taken)
+        taken = {options.http_port, options.rtmp_port}
+        self.servers = Servers.choose(layout, taken)
+        self.services = Services(options, layout, self.servers, toolchain, free_port(taken))
+        self._began = time.monotonic()
+        self._ready = False
 
     async def run(self) -> None:
         """Start everything and keep it running until cancelled."""
         self.layout.instance_file.unlink(missing_ok=True)
+        await end_leftovers(self.layout.data, PROCESS_FOLDERS)
         self._check()
         self.layout.prepare_media()
         try:
@@ -127,101 +116,75 @@ class Instance:
                     self.layout.instance_file.unlink(missing_ok=True)
                     say("Footlight", "stopping")
         finally:
-            shutil.rmtree(self.layout.media, ignore_errors=True)
-
-    _ready = False
+            self.layout.remove_transient()
+            say("Footlight", "stopped")
 
     def _check(self) -> None:
         free = shutil.disk_usage(self.layout.data).free
         if free < FREE_DISK_BYTES:
             raise SetupError(
-                f"{self.layout.data} has {free / 1e9:.1f} GB free; Footlight needs {FREE_DISK_BYTES / 1e9:.1f} GB.\n"
+                f"{shown(self.layout.data)} has {free / 1e9:.1f} GB free; Footlight needs "
+                f"{FREE_DISK_BYTES / 1e9:.1f} GB.\n"
                 "Free some space, or name a folder on another disk with --data."
             )
-        if self.options.servers_only:
-            return
-        for what, option, port in (
-            ("The web port", "--http-port", self.options.http_port),
-            ("The RTMP port", "--rtmp-port", self.options.rtmp_port),
-        ):
-            if not port_is_free(self.options.host, port):
-                raise SetupError(
-                    f"{what} {port} is in use on {self.options.host} by another program.\n"
-                    f"Stop that program, or choose another port: ./footlight up {option} {port + 1}"
-                )
+        if not self.options.servers_only:
+            check_port("The web port", "--http-port", self.options.host, self.options.http_port)
+            check_port("The RTMP port", "--rtmp-port", self.options.host, self.options.rtmp_port)
 
     async def _start(self) -> None:
-        await prepare_cluster(self.layout, self.toolchain, self.supervisor)
-        await self.supervisor.start(self.servers.specs(self.toolchain))
+        supervisor, services = self.supervisor, self.services
+        first_run = not cluster(self.layout).exists()
+        if first_run:
+            say("PostgreSQL", "making the database")
+        await prepare_cluster(self.layout, self.toolchain, supervisor)
+        await supervisor.start(self.servers.specs(self.toolchain))
         await create_database(self.layout.run)
-        if (SOURCE / "core/db/migrations/env.py").exists():
-            await self._command("Preparing the database", "migrate")
+        await self._command("Preparing the database", "migrate")
+        if not self.options.servers_only:
+            await supervisor.start(services.specs())
+            await supervisor.start([services.edge()])
+            await supervisor.start([services.rtmp()])
         self._ready = True
         self._write_instance_file()
+        if not self.options.servers_only:
+            print(self._welcome(), flush=True)
 
     async def _command(self, title: str, *arguments: str) -> None:
         """Run a command of this CLI with the instance's settings, to its end."""
         await self.supervisor.run(
             title,
-            [sys.executable, "-m", "cli", *arguments],
-            log=arguments[0],
+            [sys.executable, "-P", "-m", "cli", *arguments],
+            log="setup",
             cwd=SOURCE,
-            environment=self.environment(),
+            environment={**self.services.environment(), "PYTHONPATH": str(SOURCE)},
         )
 
-    def environment(self) -> Mapping[str, str]:
-        """The settings of this instance's services (core.settings), as environment variables."""
-        layout, servers = self.layout, self.servers
-        generated_secret(layout.secrets, "secret_key")
-        settings = {
-            "data_dir": layout.data,
-            "run_dir": layout.run,
-            "media_dir": layout.media,
-            "public_url": self.public_url,
-            "rtmp_url": self.rtmp_url,
-            "database_url": servers.database_url,
-            "redis_url": servers.redis_url,
-            "nats_url": servers.nats_url,
-            "s3_endpoint": servers.s3_endpoint,
-            "s3_access_key": servers.s3_access_key,
-            "s3_secret_key": servers.s3_secret_key,
-            "s3_bucket": "footlight",
-            "s3_region": "us-east-1",
-            "secret_key_file": layout.secrets / "secret_key",
-            "api_listen": f"unix:{layout.run / 'api.sock'}",
-            "ingest_listen": f"unix:{layout.run / 'ingest.sock'}",
-            "edge_internal_urls": json.dumps([f"unix:{layout.run / 'edge-internal.sock'}"]),
-            "ffmpeg_path": self.toolchain.ffmpeg(),
-        }
-        # What the user set in the environment wins over our choices.
-        ours = {f"FOOTLIGHT_{name.upper()}": str(value) for name, value in settings.items()}
-        return {name: value for name, value in ours.items() if name not in os.environ}
-
-    @property
-    def public_url(self) -> str:
-        return f"http://{self._visible_host()}:{self.options.http_port}"
-
-    @property
-    def rtmp_url(self) -> str:
-        return f"rtmp://{self._visible_host()}:{self.options.rtmp_port}/live"
-
-    def _visible_host(self) -> str:
-        host = self.options.host
-        if host in ("0.0.0.0", "::"):  # noqa: S104 (a comparison)
-            return "127.0.0.1"
-        return f"[{host}]" if ":" in host else host
+    def _welcome(self) -> str:
+        services = self.services
+        lines = [
+            f"Footlight is ready ({time.monotonic() - self._began:.1f} s).",
+            "",
+            f"    Watch, sign in     {services.public_url}",
+            f"    Stream with OBS    server {services.rtmp_url}, stream key: make one on your dashboard",
+            f"    Administrator      login {ADMIN}, password in {shown(self.layout.secrets / 'admin_password')}",
+            f"    Everything is in   {shown(self.layout.data)}",
+        ]
+        if self.options.host in ("127.0.0.1", "::1", "localhost"):
+            lines.append("    Only this machine reaches it; --host 0.0.0.0 lets others in.")
+        return "\n".join(["", *lines, "", "Ctrl-C stops it.", ""])
 
     def _write_instance_file(self) -> None:
         if not self._ready:
             return
-        services: dict[str, Any] = {
-            process.spec.name: {"url": "", "pid": process.pid} for process in self.supervisor.processes
-        }
-        content = {
+        services = self.services
+        content: dict[str, Any] = {
             "pid": os.getpid(),
-            "http": self.public_url,
-            "rtmp": self.rtmp_url,
-            "services": services,
+            "http": services.public_url,
+            "rtmp": services.rtmp_url,
+            "services": {
+                process.spec.name: {"url": process.spec.url, "pid": process.pid, "state": process.state.value}
+                for process in self.supervisor.processes
+            },
             "irc_port": None,
             "database": self.servers.database_url,
             "redis": self.servers.redis_url,
@@ -230,9 +193,26 @@ class Instance:
                 "endpoint": self.servers.s3_endpoint,
                 "access_key": self.servers.s3_access_key,
                 "secret_key": self.servers.s3_secret_key,
-                "bucket": "footlight",
+                "bucket": BUCKET,
             },
+            # For our own commands and tests: the settings that the services have.
+            "environment": services.environment(),
         }
-        if self.options.servers_only:
-            content["environment"] = dict(self.environment())
         write_private(self.layout.instance_file, json.dumps(content, indent=2) + "\n")
+
+
+def check_port(what: str, option: str, host: str, port: int) -> None:
+    """Raises SetupError, with what to do, when a server could not listen on `host`:`port`."""
+    problem = port_problem(host, port)
+    if problem is None:
+        return
+    if problem == errno.EACCES:
+        raise SetupError(
+            f"{what} {port} is reserved for root. Choose one above 1023: ./footlight up {option} {port + 8000}"
+        )
+    if problem == errno.EADDRNOTAVAIL:
+        raise SetupError(f"{host} is not an address of this machine. Choose another with --host.")
+    raise SetupError(
+        f"{what} {port} is in use on {host} by another program.\n"
+        f"Stop that program, or choose another port: ./footlight up {option} {port + 1}"
+    )

@@ -1,0 +1,197 @@
+"""Footlight's own processes and the two nginx as process specs, and the settings that they get."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli import nginx
+from cli.instance import Layout, generated_secret
+from cli.probe import answers
+from cli.process import ProcessSpec
+from cli.servers import BUCKET, Servers
+from cli.toolchain import Toolchain
+
+SOURCE = Path(__file__).resolve().parent.parent
+ADMIN = "admin"
+# Where processes of an instance work, below its data folder.
+PROCESS_FOLDERS = ("rtmp", "edge", "work/api", "work/ingest", "postgres", "redis", "nats", "s3")
+# Of the 15 s in which everything has to be over, what services may use to finish.
+DRAIN_S = 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line of `up` asks for."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    http_port: int = 8080
+    rtmp_port: int = 1935
+    irc_port: int | None = None
+    servers_only: bool = False
+
+
+@dataclass(frozen=True)
+class Services:
+    """What runs over the servers. `rtmp_http_port` is the loopback port of nginx (ingest)'s own pages."""
+
+    options: Options
+    layout: Layout
+    servers: Servers
+    toolchain: Toolchain
+    rtmp_http_port: int
+
+    @property
+    def public_url(self) -> str:
+        return f"http://{self._reachable_host}:{self.options.http_port}"
+
+    @property
+    def rtmp_url(self) -> str:
+        return f"rtmp://{self._reachable_host}:{self.options.rtmp_port}/live"
+
+    @property
+    def _reachable_host(self) -> str:
+        """An address of this machine at which a server that listens on `--host` is found."""
+        host = self.options.host
+        if host in ("0.0.0.0", "::"):  # noqa: S104 (a comparison)
+            return "127.0.0.1"
+        return f"[{host}]" if ":" in host else host
+
+    def _socket(self, name: str) -> Path:
+        return self.layout.run / f"{name}.sock"
+
+    def environment(self) -> dict[str, str]:
+        """The settings of this instance (core.settings) as environment variables.
+
+        What the user has set in the environment stays: `FOOTLIGHT_LADDER=off ./footlight up`.
+        """
+        layout, servers = self.layout, self.servers
+        generated_secret(layout.secrets, "secret_key")
+        settings = {
+            "data_dir": layout.data,
+            "run_dir": layout.run,
+            "media_dir": layout.media,
+            "public_url": self.public_url,
+            "rtmp_url": self.rtmp_url,
+            "database_url": servers.database_url,
+            "redis_url": servers.redis_url,
+            "nats_url": servers.nats_url,
+            "s3_endpoint": servers.s3_endpoint,
+            "s3_access_key": servers.s3_access_key,
+            "s3_secret_key": servers.s3_secret_key,
+            "s3_bucket": BUCKET,
+            "secret_key_file": layout.secrets / "secret_key",
+            "api_listen": f"unix:{self._socket('api')}",
+            "ingest_listen": f"unix:{self._socket('ingest')}",
+            "edge_internal_urls": json.dumps([f"unix:{self._socket('edge-internal')}"]),
+            "ingest_nginx_url": f"http://127.0.0.1:{self.rtmp_http_port}",
+            "ingest_pull_url": f"rtmp://127.0.0.1:{self.options.rtmp_port}/live",
+            "ffmpeg_path": self.toolchain.ffmpeg(),
+            "drain_s": DRAIN_S,
+        }
+        ours = {f"FOOTLIGHT_{name.upper()}": str(value) for name, value in settings.items()}
+        if "FOOTLIGHT_SECRET_KEY" in os.environ:
+            del ours["FOOTLIGHT_SECRET_KEY_FILE"]
+        return {name: os.environ.get(name, value) for name, value in ours.items()}
+
+    def specs(self) -> list[ProcessSpec]:
+        """The Python services, started side by side."""
+        services = [("api", "API"), ("ingest", "Ingest")]
+        return [self._service(*each) for each in services if (SOURCE / each[0] / "__main__.py").exists()]
+
+    def _service(self, name: str, title: str) -> ProcessSpec:
+        url = f"unix:{self._socket(name)}"
+        folder = self.layout.data / "work" / name
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        return ProcessSpec(
+            name=name,
+            title=title,
+            url=url,
+            # -P: nothing in the working folder is imported.
+            argv=(sys.executable, "-P", "-m", name),
+            cwd=folder,
+            environment={**self.environment(), "PYTHONPATH": str(SOURCE)},
+            ready=lambda: answers(url, "/readyz"),
+            # A service that waits for a server is well; only one that does not answer at all is not.
+            alive=lambda: answers(url, "/healthz"),
+            stop_timeout_s=DRAIN_S + 1.5,
+        )
+
+    def edge(self) -> ProcessSpec:
+        """nginx (edge): the public HTTP port."""
+        folder = self.layout.data / "edge"
+        internal = self._socket("edge-internal")
+        key = generated_secret(self.layout.secrets, "playback_key")
+        values = nginx.EdgeNginx(
+            modules_dir=self.toolchain.nginx_modules()[0].parent,
+            lua_package_path=self.toolchain.lua_package_path(),
+            listen=self._listen(self.options.http_port),
+            internal_socket=internal,
+            api_socket=self._socket("api"),
+            media_dir=self.layout.media,
+            web_root=self.toolchain.web_root() or folder,
+            playback_key=key.encode(),
+        )
+
+        async def prepare() -> None:
+            # A killed nginx leaves its socket, and the next one would not bind to it.
+            internal.unlink(missing_ok=True)
+            nginx.prepare(folder, nginx.render_edge(values))
+
+        program = self.toolchain.program("nginx")
+        return ProcessSpec(
+            name="edge",
+            title="Web",
+            url=self.public_url,
+            argv=tuple(nginx.command(program.path, folder)),
+            cwd=_made(folder),
+            environment=program.environment,
+            ready=lambda: answers(f"unix:{internal}", "/healthz"),
+            before_start=prepare,
+            # TERM closes at once; held playlists and downloads get a moment to finish first.
+            stop_timeout_s=3,
+        )
+
+    def rtmp(self) -> ProcessSpec:
+        """nginx (ingest): the RTMP port."""
+        folder = self.layout.data / "rtmp"
+        status = f"http://127.0.0.1:{self.rtmp_http_port}"
+
+        async def prepare() -> None:
+            values = nginx.IngestNginx(
+                modules_dir=self.toolchain.nginx_modules()[0].parent,
+                rtmp_listen=self._listen(self.options.rtmp_port),
+                http_port=self.rtmp_http_port,
+                ingest_socket=self._socket("ingest"),
+                # Client ids begin anew with every start.
+                boot_id=secrets.token_hex(8),
+            )
+            nginx.prepare(folder, nginx.render_ingest(values))
+
+        program = self.toolchain.program("nginx")
+        return ProcessSpec(
+            name="rtmp",
+            title="RTMP",
+            url=self.rtmp_url,
+            argv=tuple(nginx.command(program.path, folder)),
+            cwd=_made(folder),
+            environment=program.environment,
+            ready=lambda: answers(status, "/stat"),
+            before_start=prepare,
+            stop_timeout_s=2,
+        )
+
+    def _listen(self, port: int) -> str:
+        host = self.options.host
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    return folder
