@@ -1,0 +1,120 @@
+/**
+ * The channel's live state by long poll: the edge answers the moment it changes, so an open page
+ * learns of start, cut and stop at once, at the cost of one idle request.
+ */
+import { useEffect, useState } from 'react';
+import type { LiveState } from './types';
+
+export interface LiveView {
+  live: LiveState;
+  /** Server clock minus ours, ms, from the answer that travelled fastest. */
+  clockOffsetMs: number;
+}
+
+/** First retry after a failure and the longest one, ms. */
+const RETRY_MS = [500, 8000] as const;
+/** How often a tab in the background asks. It holds no request: browsers allow six a server for all tabs together. */
+const HIDDEN_MS = 5000;
+/** Give up on a held request after this long, ms: the edge holds at most 25 s. */
+const HELD_MS = 40_000;
+
+interface Clock {
+  offsetMs: number;
+  roundTripMs: number;
+}
+
+/** The better of two estimates; a held answer's round trip is unknown, so only immediate ones count. */
+export function betterClock(old: Clock | null, fresh: Clock): Clock {
+  return old === null || fresh.roundTripMs <= old.roundTripMs ? fresh : old;
+}
+
+interface Answer {
+  live: LiveState;
+  clock: Clock;
+}
+
+async function ask(
+  login: string,
+  version: LiveState['version'] | null,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const query = version === null ? '' : `?v=${encodeURIComponent(String(version))}`;
+  const sent = Date.now();
+  const response = await fetch(`/live/${encodeURIComponent(login)}/state${query}`, {
+    signal: AbortSignal.any([signal, AbortSignal.timeout(HELD_MS)]),
+    cache: 'no-store',
+  });
+  if (!response.ok) throw new Error(`live state answered ${response.status}`);
+  const live = (await response.json()) as LiveState;
+  const received = Date.now();
+  const roundTripMs = received - sent;
+  const offsetMs = Date.parse(live.server_time) + roundTripMs / 2 - received;
+  return { live, clock: { offsetMs, roundTripMs } };
+}
+
+/** A first answer asked for before React has even started, by the entry script of a channel page. */
+let early: { login: string; answer: Promise<Answer> } | null = null;
+
+export function askEarly(login: string) {
+  const answer = ask(login, null, new AbortController().signal);
+  answer.catch(() => undefined);
+  early = { login, answer };
+}
+
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const heard = new AbortController();
+    const done = () => {
+      clearTimeout(timer);
+      heard.abort();
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    const once = { once: true, signal: heard.signal };
+    // A machine that comes back to its network, and a tab that is looked at again, ask at once.
+    addEventListener('online', done, once);
+    document.addEventListener('visibilitychange', done, once);
+    signal.addEventListener('abort', done, once);
+  });
+}
+
+export async function follow(login: string, signal: AbortSignal, tell: (view: LiveView) => void) {
+  let version: LiveState['version'] | null = null;
+  let clock: Clock | null = null;
+  let retry: number = RETRY_MS[0];
+  const stopped = () => signal.aborted;
+  while (!stopped()) {
+    try {
+      const first = early?.login === login ? early.answer : null;
+      early = null;
+      const { live, clock: fresh }: Answer = await (first ?? ask(login, version, signal));
+      clock = betterClock(clock, fresh);
+      version = live.version;
+      retry = RETRY_MS[0];
+      if (!stopped()) tell({ live, clockOffsetMs: clock.offsetMs });
+      if (document.hidden) {
+        await wait(HIDDEN_MS, signal);
+        version = null;
+      }
+    } catch {
+      if (stopped()) return;
+      await wait(retry * (0.75 + Math.random() / 2), signal);
+      retry = Math.min(retry * 2, RETRY_MS[1]);
+      // Ask afresh: whatever happened meanwhile is answered at once.
+      version = null;
+    }
+  }
+}
+
+export function useLiveState(login: string): LiveView | null {
+  const [view, setView] = useState<LiveView | null>(null);
+  useEffect(() => {
+    const abort = new AbortController();
+    void follow(login, abort.signal, setView);
+    return () => {
+      abort.abort();
+      setView(null);
+    };
+  }, [login]);
+  return view;
+}

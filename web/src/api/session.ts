@@ -1,0 +1,69 @@
+/** Who is signed in: one store for the whole page. */
+import { useSyncExternalStore } from 'react';
+import { ApiError, api, hasLogin, rememberExpiry } from './client';
+import type { User } from './types';
+
+type Session =
+  | { status: 'unknown'; user: null }
+  | { status: 'anonymous'; user: null }
+  | { status: 'signed-in'; user: User };
+
+let session: Session = { status: 'unknown', user: null };
+const listeners = new Set<() => void>();
+
+function set(next: Session) {
+  session = next;
+  listeners.forEach((listener) => listener());
+}
+
+export function setUser(user: User) {
+  set({ status: 'signed-in', user });
+}
+
+export function forgetUser() {
+  rememberExpiry(null);
+  set({ status: 'anonymous', user: null });
+}
+
+/** Ask once at start. A browser without a login never asks, so nobody's console shows a 401. */
+export async function loadSession(): Promise<void> {
+  if (!hasLogin()) {
+    set({ status: 'anonymous', user: null });
+    return;
+  }
+  try {
+    setUser(await api<User>('GET', '/me'));
+  } catch (error) {
+    // Without a network we do not know; the pages then show their own failures.
+    if (error instanceof ApiError) forgetUser();
+    else set({ status: 'anonymous', user: null });
+  }
+}
+
+interface Credentials {
+  login: string;
+  password: string;
+}
+
+export async function logIn({ login, password }: Credentials): Promise<void> {
+  const answer = await api<{ user: User; expires_in: number }>('POST', '/auth/login', {
+    body: { login, password, session: 'cookie' },
+  });
+  rememberExpiry(answer.expires_in);
+  setUser(answer.user);
+}
+
+export async function logOut(): Promise<void> {
+  await api('POST', '/auth/logout', { body: {} });
+  forgetUser();
+}
+
+export function useSession(): Session {
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => session,
+  );
+}

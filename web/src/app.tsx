@@ -1,0 +1,94 @@
+import { Suspense, useEffect, useRef } from 'react';
+import { Redirect, Route, Switch, useLocation } from 'wouter';
+import { useSession } from './api/session';
+import { ErrorBoundary } from './components/error-boundary';
+import { Header } from './components/header';
+import { Toasts } from './components/toasts';
+import { Skeleton } from './components/ui';
+import { channelLogin, loginPath } from './lib/routes';
+import { DirectoryPage } from './pages/directory';
+import {
+  ChannelPage,
+  DashboardPage,
+  ForgotPage,
+  LoginPage,
+  RegisterPage,
+  ResetPage,
+  SettingsPage,
+} from './pages/lazy';
+import { NotFoundPage } from './pages/not-found';
+import css from './app.module.css';
+
+/** For pages of one's own: to the login and back again. */
+function SignedIn({ children }: { children: React.ReactNode }) {
+  const session = useSession();
+  const [path] = useLocation();
+  if (session.status === 'unknown') return <PageSkeleton />;
+  if (session.status === 'anonymous') return <Redirect to={loginPath(path)} replace />;
+  return children;
+}
+
+function PageSkeleton() {
+  return (
+    <div className={css.waiting} role="status" aria-label="Loading">
+      <Skeleton className={css.waitingTitle} />
+      <Skeleton className={css.waitingBody} />
+    </div>
+  );
+}
+
+function ChannelRoute({ login }: { login: string }) {
+  const known = channelLogin(`/${login}`);
+  return known === null ? <NotFoundPage /> : <ChannelPage key={known} login={known} />;
+}
+
+export function App() {
+  const [path] = useLocation();
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  useEffect(() => {
+    // After a change of page, start at its top with the keyboard and the reader, not only the eye.
+    if (first.current) first.current = false;
+    else {
+      window.scrollTo(0, 0);
+      main.current?.focus({ preventScroll: true });
+    }
+  }, [path]);
+
+  return (
+    <>
+      <a className={css.skip} href="#main">
+        Skip to the content
+      </a>
+      <Header />
+      <main id="main" ref={main} tabIndex={-1} className={css.main}>
+        <ErrorBoundary key={path}>
+          <Suspense fallback={<PageSkeleton />}>
+            <Switch>
+              <Route path="/" component={DirectoryPage} />
+              <Route path="/login" component={LoginPage} />
+              <Route path="/register" component={RegisterPage} />
+              <Route path="/forgot" component={ForgotPage} />
+              <Route path="/reset" component={ResetPage} />
+              <Route path="/settings">
+                <SignedIn>
+                  <SettingsPage />
+                </SignedIn>
+              </Route>
+              <Route path="/dashboard">
+                <SignedIn>
+                  <DashboardPage />
+                </SignedIn>
+              </Route>
+              <Route path="/:login">{({ login }) => <ChannelRoute login={login} />}</Route>
+              <Route>
+                <NotFoundPage />
+              </Route>
+            </Switch>
+          </Suspense>
+        </ErrorBoundary>
+      </main>
+      <Toasts />
+    </>
+  );
+}

@@ -1,0 +1,149 @@
+import { useEffect, useId, useRef, useState, type KeyboardEvent } from 'react';
+import { Link, useLocation } from 'wouter';
+import { explain } from '../api/client';
+import { useInstance } from '../api/instance';
+import { logOut, useSession } from '../api/session';
+import type { User } from '../api/types';
+import { loginPath } from '../lib/routes';
+import css from './header.module.css';
+import { Icon, type IconName } from './icon';
+import { LogoMark } from './logo';
+import { toast } from './toasts';
+import { Avatar, ButtonLink } from './ui';
+
+export function Header() {
+  const session = useSession();
+  const instance = useInstance();
+  const [path] = useLocation();
+  return (
+    <header className={css.header}>
+      <div className={css.inner}>
+        <Link href="/" className={css.brand}>
+          <LogoMark size={30} />
+          <span className={css.word}>{instance?.name ?? 'Footlight'}</span>
+        </Link>
+        <nav className={css.nav} aria-label="Main">
+          <Link href="/" className={css.link} aria-current={path === '/' ? 'page' : undefined}>
+            Live
+          </Link>
+        </nav>
+        <div className={css.side}>
+          {session.status === 'signed-in' ? (
+            <>
+              <ButtonLink href="/dashboard" look="quiet" small icon="broadcast">
+                Go live
+              </ButtonLink>
+              <AccountMenu user={session.user} />
+            </>
+          ) : (
+            session.status === 'anonymous' && (
+              <>
+                <ButtonLink href={loginPath(path)} look="bare" small>
+                  Log in
+                </ButtonLink>
+                {instance?.registration_open !== false && (
+                  <ButtonLink href="/register" look="primary" small>
+                    Sign up
+                  </ButtonLink>
+                )}
+              </>
+            )
+          )}
+        </div>
+      </div>
+    </header>
+  );
+}
+
+/** A menu button after the ARIA pattern: arrows walk, Escape and Tab leave. */
+function AccountMenu({ user }: { user: User }) {
+  const [open, setOpen] = useState(false);
+  const [path, navigate] = useLocation();
+  const root = useRef<HTMLDivElement>(null);
+  const id = useId();
+
+  useEffect(() => setOpen(false), [path]);
+  useEffect(() => {
+    if (!open) return;
+    root.current?.querySelector<HTMLElement>('[role=menuitem]')?.focus();
+    const away = (event: PointerEvent) => {
+      if (!root.current?.contains(event.target as Node)) setOpen(false);
+    };
+    document.addEventListener('pointerdown', away);
+    return () => document.removeEventListener('pointerdown', away);
+  }, [open]);
+
+  function onKeyDown(event: KeyboardEvent) {
+    const items = [...(root.current?.querySelectorAll<HTMLElement>('[role=menuitem]') ?? [])];
+    const at = items.indexOf(document.activeElement as HTMLElement);
+    const to: Record<string, number> = {
+      ArrowDown: (at + 1) % items.length,
+      ArrowUp: (at - 1 + items.length) % items.length,
+      Home: 0,
+      End: items.length - 1,
+    };
+    const next = to[event.key];
+    if (next !== undefined) {
+      event.preventDefault();
+      items[next]?.focus();
+    } else if (event.key === 'Escape') {
+      setOpen(false);
+      root.current?.querySelector('button')?.focus();
+    } else if (event.key === 'Tab') setOpen(false);
+  }
+
+  async function leave() {
+    try {
+      await logOut();
+      navigate('/');
+    } catch (error) {
+      toast(explain(error), { danger: true });
+    }
+  }
+
+  const entries: { icon: IconName; label: string; href: string }[] = [
+    { icon: 'user', label: 'Your channel', href: `/${user.login}` },
+    { icon: 'broadcast', label: 'Dashboard', href: '/dashboard' },
+    { icon: 'settings', label: 'Settings', href: '/settings' },
+  ];
+
+  return (
+    <div className={css.account} ref={root}>
+      <button
+        type="button"
+        className={css.accountButton}
+        aria-haspopup="menu"
+        aria-expanded={open}
+        aria-controls={id}
+        aria-label={`Account: ${user.display_name}`}
+        onClick={() => setOpen(!open)}
+      >
+        <Avatar name={user.display_name} size="small" />
+      </button>
+      {open && (
+        <div id={id} role="menu" tabIndex={-1} className={css.menu} onKeyDown={onKeyDown}>
+          <p className={css.who} role="presentation">
+            <strong>{user.display_name}</strong>
+            <span>@{user.login}</span>
+          </p>
+          {entries.map(({ icon, label, href }) => (
+            <Link key={href} href={href} role="menuitem" tabIndex={-1} className={css.item}>
+              <Icon name={icon} size={18} />
+              {label}
+            </Link>
+          ))}
+          <button
+            type="button"
+            role="menuitem"
+            tabIndex={-1}
+            className={css.item}
+            onClick={() => void leave()}
+          >
+            <Icon name="logout" size={18} />
+            Log out
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}

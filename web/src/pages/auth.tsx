@@ -1,0 +1,339 @@
+import { useEffect, useState, type SubmitEvent, type ReactNode } from 'react';
+import { Link, Redirect, useLocation, useSearch } from 'wouter';
+import { ApiError, api, explain } from '../api/client';
+import { useInstance } from '../api/instance';
+import { logIn, useSession } from '../api/session';
+import { PasswordField } from '../components/password-field';
+import { toast } from '../components/toasts';
+import { Button, ButtonLink, Field, Notice } from '../components/ui';
+import { returnPath } from '../lib/routes';
+import { useTitle } from '../lib/title';
+import css from './auth.module.css';
+
+function Frame({
+  title,
+  about,
+  children,
+  foot,
+}: {
+  title: string;
+  about?: ReactNode;
+  children: ReactNode;
+  foot?: ReactNode;
+}) {
+  useTitle(title);
+  return (
+    <div className={css.page}>
+      <div className={css.sheet}>
+        <h1>{title}</h1>
+        {about !== undefined && <p className={css.about}>{about}</p>}
+        {children}
+        {foot !== undefined && <p className={css.foot}>{foot}</p>}
+      </div>
+    </div>
+  );
+}
+
+/** What a form's last sending came to: its faults by field, and one for the whole of it. */
+function useSending(known: readonly string[]) {
+  const [busy, setBusy] = useState(false);
+  const [faults, setFaults] = useState<Record<string, string>>({});
+  async function sending(work: () => Promise<void>) {
+    setBusy(true);
+    setFaults({});
+    try {
+      await work();
+    } catch (error) {
+      const field = error instanceof ApiError ? error.field : null;
+      setFaults({ [field !== null && known.includes(field) ? field : 'form']: explain(error) });
+    } finally {
+      setBusy(false);
+    }
+  }
+  return { busy, faults, sending };
+}
+
+function FormFault({ text }: { text: string | undefined }) {
+  return text === undefined ? null : <Notice tone="danger">{text}</Notice>;
+}
+
+export function LoginPage() {
+  const session = useSession();
+  const search = useSearch();
+  const instance = useInstance();
+  const [login, setLogin] = useState('');
+  const [password, setPassword] = useState('');
+  const { busy, faults, sending } = useSending([]);
+  if (session.status === 'signed-in') return <Redirect to={returnPath(search)} replace />;
+
+  function submit(event: SubmitEvent) {
+    event.preventDefault();
+    void sending(() => logIn({ login: login.trim(), password }));
+  }
+
+  return (
+    <Frame
+      title="Log in"
+      foot={
+        instance?.registration_open !== false && (
+          <>
+            New here? <Link href={`/register${search && `?${search}`}`}>Make an account</Link>
+          </>
+        )
+      }
+    >
+      <form className={css.form} onSubmit={submit}>
+        <FormFault text={faults['form']} />
+        <Field
+          label="Name or e-mail"
+          autoComplete="username"
+          autoCapitalize="none"
+          spellCheck={false}
+          required
+          value={login}
+          onChange={(event) => setLogin(event.target.value)}
+        />
+        <PasswordField
+          label="Password"
+          autoComplete="current-password"
+          required
+          value={password}
+          onChange={setPassword}
+        />
+        <Button type="submit" look="primary" wide busy={busy}>
+          Log in
+        </Button>
+        <Link href="/forgot" className={css.aside}>
+          Forgotten your password?
+        </Link>
+      </form>
+    </Frame>
+  );
+}
+
+const LOGIN_SHAPE = /^[a-z0-9][a-z0-9_]{2,24}$/;
+
+export function RegisterPage() {
+  const session = useSession();
+  const instance = useInstance();
+  const search = useSearch();
+  const [, navigate] = useLocation();
+  const [login, setLogin] = useState('');
+  const [email, setEmail] = useState('');
+  const [password, setPassword] = useState('');
+  const { busy, faults, sending } = useSending(['login', 'email', 'password']);
+  const next = search ? returnPath(search) : '/dashboard';
+  if (session.status === 'signed-in') return <Redirect to={next} replace />;
+  if (instance?.registration_open === false) {
+    return (
+      <Frame
+        title="Registration is closed"
+        about="Accounts here are made by the people who run this site. Ask them for one."
+      >
+        <ButtonLink href="/" look="quiet" wide>
+          See who is live
+        </ButtonLink>
+      </Frame>
+    );
+  }
+
+  const name = login.trim().toLowerCase();
+  const misshapen = name !== '' && !LOGIN_SHAPE.test(name);
+
+  function submit(event: SubmitEvent) {
+    event.preventDefault();
+    if (misshapen) return;
+    void sending(async () => {
+      await api('POST', '/auth/register', { body: { login: name, email: email.trim(), password } });
+      await logIn({ login: name, password });
+      navigate(next, { replace: true });
+    });
+  }
+
+  return (
+    <Frame
+      title="Make your channel"
+      about="One account to watch and to stream. You can go live a minute from now."
+      foot={
+        <>
+          Have an account? <Link href={`/login${search && `?${search}`}`}>Log in</Link>
+        </>
+      }
+    >
+      <form className={css.form} onSubmit={submit}>
+        <FormFault text={faults['form']} />
+        <Field
+          label="Name"
+          autoComplete="username"
+          autoCapitalize="none"
+          spellCheck={false}
+          required
+          maxLength={25}
+          value={login}
+          onChange={(event) => setLogin(event.target.value)}
+          fault={
+            faults['login'] ??
+            (misshapen && login.trim().length > 2
+              ? 'Use 3 to 25 letters a–z, digits and _, not beginning with _.'
+              : null)
+          }
+          hint={
+            <>
+              Your address: {location.host}/<b>{name || 'name'}</b>
+            </>
+          }
+        />
+        <Field
+          label="E-mail"
+          type="email"
+          autoComplete="email"
+          required
+          value={email}
+          onChange={(event) => setEmail(event.target.value)}
+          fault={faults['email']}
+          hint="For a forgotten password. Never shown."
+        />
+        <PasswordField
+          label="Password"
+          autoComplete="new-password"
+          required
+          minLength={8}
+          value={password}
+          onChange={setPassword}
+          fault={faults['password']}
+          hint="8 characters or more; a sentence of your own is best."
+        />
+        <Button type="submit" look="primary" wide busy={busy}>
+          Make my channel
+        </Button>
+      </form>
+    </Frame>
+  );
+}
+
+export function ForgotPage() {
+  const instance = useInstance();
+  const [email, setEmail] = useState('');
+  const [sent, setSent] = useState(false);
+  const { busy, faults, sending } = useSending(['email']);
+
+  function submit(event: SubmitEvent) {
+    event.preventDefault();
+    void sending(async () => {
+      await api('POST', '/auth/forgot', { body: { email: email.trim() } });
+      setSent(true);
+    });
+  }
+
+  if (instance?.mail_enabled === false) {
+    return (
+      <Frame
+        title="Forgotten password"
+        about="This site sends no e-mail. Ask the people who run it: they can set a new password for you."
+      >
+        <ButtonLink href="/login" look="quiet" wide>
+          Back to log in
+        </ButtonLink>
+      </Frame>
+    );
+  }
+  if (sent) {
+    return (
+      <Frame
+        title="Look into your inbox"
+        about={
+          <>
+            If <b>{email}</b> belongs to an account, a link to choose a new password is on its way.
+            It works for a short time only. Nothing there? Look among the junk mail.
+          </>
+        }
+      >
+        <Button look="quiet" wide onClick={() => setSent(false)}>
+          Use another address
+        </Button>
+      </Frame>
+    );
+  }
+  return (
+    <Frame
+      title="Forgotten password"
+      about="We send a link to choose a new one."
+      foot={<Link href="/login">Back to log in</Link>}
+    >
+      <form className={css.form} onSubmit={submit}>
+        <FormFault text={faults['form']} />
+        <Field
+          label="E-mail of your account"
+          type="email"
+          autoComplete="email"
+          required
+          value={email}
+          onChange={(event) => setEmail(event.target.value)}
+          fault={faults['email']}
+        />
+        <Button type="submit" look="primary" wide busy={busy}>
+          Send the link
+        </Button>
+      </form>
+    </Frame>
+  );
+}
+
+export function ResetPage() {
+  const search = useSearch();
+  const [token] = useState(() => new URLSearchParams(search).get('token'));
+  const [, navigate] = useLocation();
+  const [password, setPassword] = useState('');
+  const { busy, faults, sending } = useSending(['password']);
+  // Out of the address at once: tokens do not belong in the history or in a screenshot.
+  useEffect(() => {
+    if (location.search) history.replaceState(history.state, '', '/reset');
+  }, []);
+
+  function submit(event: SubmitEvent) {
+    event.preventDefault();
+    void sending(async () => {
+      await api('POST', '/auth/reset', { body: { token, password } });
+      toast('Your password is changed. Log in with it.');
+      navigate('/login', { replace: true });
+    });
+  }
+
+  if (token === null) {
+    return (
+      <Frame
+        title="This link is not whole"
+        about="Open the link from the e-mail again, or ask for a new one."
+      >
+        <ButtonLink href="/forgot" look="primary" wide>
+          Ask for a new link
+        </ButtonLink>
+      </Frame>
+    );
+  }
+  return (
+    <Frame title="Choose a new password" about="All other logins of the account end with it.">
+      <form className={css.form} onSubmit={submit}>
+        <FormFault text={faults['form']} />
+        <PasswordField
+          label="New password"
+          autoComplete="new-password"
+          required
+          minLength={8}
+          value={password}
+          onChange={setPassword}
+          fault={faults['password']}
+          hint="8 characters or more; a sentence of your own is best."
+        />
+        <Button type="submit" look="primary" wide busy={busy}>
+          Set the password
+        </Button>
+        {faults['form'] !== undefined && (
+          <Link href="/forgot" className={css.aside}>
+            Ask for a new link
+          </Link>
+        )}
+      </form>
+    </Frame>
+  );
+}

@@ -1,0 +1,296 @@
+import { useEffect, useMemo, useState } from 'react';
+import { api, ApiError, explain } from '../api/client';
+import { useLiveState } from '../api/live-state';
+import { useSession } from '../api/session';
+import type { Channel, LiveState } from '../api/types';
+import { useResource } from '../api/use-resource';
+import { Icon } from '../components/icon';
+import { LogoMark } from '../components/logo';
+import { Ago, Uptime } from '../components/time';
+import {
+  Avatar,
+  Button,
+  ButtonLink,
+  EmptyState,
+  Notice,
+  Pill,
+  Skeleton,
+  Tag,
+  cx,
+} from '../components/ui';
+import { formatCount, formatSpan } from '../lib/format';
+import { useTitle } from '../lib/title';
+import { Player } from '../player/player';
+import { readPrefs, writePrefs } from '../player/prefs';
+import type { StreamPosition } from '../player/engine';
+import css from './channel.module.css';
+import { NotFoundPage } from './not-found';
+
+/** Title, category and tags may be edited in mid-stream. */
+const DETAILS_MS = 30_000;
+
+interface Ended {
+  at: number;
+  ranFor: number | null;
+}
+
+/** Remembers that the stream seen on this page has ended, until it runs again. */
+function useEnded(live: LiveState | null): Ended | null {
+  const [last, setLast] = useState<{ startedAt: string | null; ended: Ended | null } | null>(null);
+  const state = live?.state;
+  const startedAt = live?.started_at ?? null;
+  useEffect(() => {
+    if (state === undefined) return;
+    setLast((before) => {
+      if (state !== 'offline') return { startedAt, ended: null };
+      if (before === null || before.ended !== null) return before;
+      const at = Date.now();
+      const ranFor = before.startedAt === null ? null : (at - Date.parse(before.startedAt)) / 1000;
+      return { ...before, ended: { at, ranFor } };
+    });
+  }, [state, startedAt]);
+  return last?.ended ?? null;
+}
+
+function streamOf(login: string, live: LiveState | null): StreamPosition | null {
+  if (live === null || live.state === 'offline' || live.session === null) return null;
+  return { url: `/live/${login}/index.m3u8`, session: live.session, state: live.state };
+}
+
+export default function ChannelPage({ login }: { login: string }) {
+  const view = useLiveState(login);
+  const live = view?.live ?? null;
+  const ended = useEnded(live);
+  const channel = useResource(
+    `channel/${login}/${live?.stream_id ?? 'off'}`,
+    (signal) => api<Channel>('GET', `/channels/${login}`, { signal }),
+    { everyMs: DETAILS_MS },
+  );
+  // The key changes when a stream starts or ends; what was known stays on the page meanwhile.
+  const [known, setKnown] = useState<Channel | null>(null);
+  useEffect(() => {
+    if (channel.data) setKnown(channel.data);
+  }, [channel.data]);
+  const [theatre, setTheatre] = useState(() => readPrefs().theatre);
+  const name = known?.display_name ?? login;
+  const on = live !== null && live.state !== 'offline';
+  useTitle(on ? `${name} is live` : name);
+  const stream = useMemo(
+    () => streamOf(login, live),
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- viewers and warnings do not concern the player
+    [login, live?.state, live?.session],
+  );
+
+  if (channel.error instanceof ApiError && channel.error.status === 404) {
+    return <NotFoundPage what="channel" />;
+  }
+
+  function toggleTheatre() {
+    writePrefs({ theatre: !theatre });
+    setTheatre(!theatre);
+  }
+
+  return (
+    <div className={cx(css.page, theatre && css.theatre)} data-theatre={theatre || undefined}>
+      <div className={css.stageArea}>
+        <div className={cx(css.stage, on && css.lit)}>
+          <Player
+            stream={stream}
+            clockOffsetMs={view?.clockOffsetMs ?? 0}
+            label={on ? `${name}, live` : `${name}, offline`}
+            cover={
+              live === null ? (
+                <span />
+              ) : on ? null : (
+                <Off name={name} ended={ended} channel={known} />
+              )
+            }
+            theatre={theatre}
+            onTheatre={toggleTheatre}
+            shortcuts
+          />
+        </div>
+      </div>
+      <div className={css.about}>
+        <p className="visually-hidden" role="status">
+          {live?.state === 'live' && `${name} is live.`}
+          {live?.state === 'offline' && ended && 'The stream has ended.'}
+        </p>
+        {on &&
+          live.warnings.map((warning) => (
+            <Notice key={warning.code} tone="warn">
+              {warning.message}
+            </Notice>
+          ))}
+        {known ? (
+          <Details
+            channel={known}
+            live={on ? live : null}
+            clockOffsetMs={view?.clockOffsetMs ?? 0}
+          />
+        ) : channel.error !== undefined ? (
+          <Notice
+            tone="danger"
+            title="The channel's details did not load"
+            action={
+              <Button small look="quiet" onClick={channel.reload}>
+                Try again
+              </Button>
+            }
+          >
+            {explain(channel.error)}
+          </Notice>
+        ) : (
+          <DetailsSkeleton />
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Off({
+  name,
+  ended,
+  channel,
+}: {
+  name: string;
+  ended: Ended | null;
+  channel: Channel | null;
+}) {
+  if (ended) {
+    return (
+      <div className={cx(css.off, css.offEnded)} data-testid="ended">
+        <h2>The stream has ended</h2>
+        <p>
+          {ended.ranFor !== null && ended.ranFor > 0 && (
+            <>It ran for {formatSpan(ended.ranFor)}. </>
+          )}
+          If {name} comes back, it plays here by itself.
+        </p>
+        <ButtonLink href="/" look="quiet">
+          See who else is live
+        </ButtonLink>
+      </div>
+    );
+  }
+  return (
+    <div className={css.off} data-testid="offline">
+      <LogoMark size={64} lit={false} />
+      <h2>{name} is offline</h2>
+      {channel?.title && <p className={css.lastTitle}>Last on stage: “{channel.title}”</p>}
+      <p className={css.offHint}>
+        {channel?.last_stream_at && (
+          <>
+            Was live <Ago at={channel.last_stream_at} />.{' '}
+          </>
+        )}
+        Leave this page open: it starts playing by itself.
+      </p>
+    </div>
+  );
+}
+
+function Details({
+  channel,
+  live,
+  clockOffsetMs,
+}: {
+  channel: Channel;
+  live: LiveState | null;
+  clockOffsetMs: number;
+}) {
+  const session = useSession();
+  const own = session.user?.login === channel.login;
+  const title = channel.title || (live ? `${channel.display_name} is live` : channel.display_name);
+  return (
+    <>
+      <div className={css.headline}>
+        <Avatar name={channel.display_name} size="large" live={live !== null} />
+        <div className={css.words}>
+          <h1 className={css.title}>{title}</h1>
+          <p className={css.name}>
+            <strong>{channel.display_name}</strong>
+            {channel.display_name.toLowerCase() !== channel.login && <span>@{channel.login}</span>}
+          </p>
+        </div>
+        <div className={css.figures}>
+          {live && (
+            <>
+              {live.state === 'reconnecting' ? (
+                <Pill>Reconnecting</Pill>
+              ) : (
+                <Pill tone="live" dot pulse>
+                  Live
+                </Pill>
+              )}
+              <span className={css.figure} title={`${live.viewers} watching now`}>
+                <Icon name="people" size={18} />
+                <span className="tabular" data-testid="viewers">
+                  {formatCount(live.viewers)}
+                </span>
+                <span className="visually-hidden">{live.viewers === 1 ? 'viewer' : 'viewers'}</span>
+              </span>
+              {live.started_at && (
+                <span className={css.figure}>
+                  <Icon name="clock" size={18} />
+                  <Uptime since={live.started_at} offsetMs={clockOffsetMs} />
+                </span>
+              )}
+            </>
+          )}
+          {own && (
+            <ButtonLink href="/dashboard" look="quiet" small icon="settings">
+              Dashboard
+            </ButtonLink>
+          )}
+        </div>
+      </div>
+      {(channel.category !== null || channel.tags.length > 0) && (
+        <div className={css.tags}>
+          {channel.category && (
+            <ButtonLink
+              small
+              look="plain"
+              href={`/?category=${encodeURIComponent(channel.category)}`}
+            >
+              {channel.category}
+            </ButtonLink>
+          )}
+          {channel.tags.map((tag) => (
+            <Tag key={tag}>{tag}</Tag>
+          ))}
+        </div>
+      )}
+      {channel.bio && (
+        <section className={css.bio} aria-label={`About ${channel.display_name}`}>
+          <h2>About</h2>
+          <p>{channel.bio}</p>
+        </section>
+      )}
+      {!live && !channel.bio && !channel.title && own && (
+        <EmptyState
+          title="Your channel is ready"
+          actions={
+            <ButtonLink href="/dashboard" look="primary" icon="broadcast">
+              Connect OBS
+            </ButtonLink>
+          }
+        >
+          This is what others see. Give it a title on the dashboard and go live.
+        </EmptyState>
+      )}
+    </>
+  );
+}
+
+function DetailsSkeleton() {
+  return (
+    <div className={css.headline} role="status" aria-label="Loading the channel">
+      <Skeleton className={css.ghostFace} />
+      <div className={css.words}>
+        <Skeleton className={css.ghostTitle} />
+        <Skeleton className={css.ghostName} />
+      </div>
+    </div>
+  );
+}

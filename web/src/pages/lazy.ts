@@ -1,0 +1,13 @@
+/** Pages that are loaded when they are opened, so that the directory stays small. */
+import { lazy } from 'react';
+
+export const loadChannelPage = () => import('./channel');
+const loadDashboard = () => import('./dashboard');
+
+export const ChannelPage = lazy(loadChannelPage);
+export const DashboardPage = lazy(loadDashboard);
+export const SettingsPage = lazy(() => import('./settings'));
+export const LoginPage = lazy(() => import('./auth').then((m) => ({ default: m.LoginPage })));
+export const RegisterPage = lazy(() => import('./auth').then((m) => ({ default: m.RegisterPage })));
+export const ForgotPage = lazy(() => import('./auth').then((m) => ({ default: m.ForgotPage })));
+export const ResetPage = lazy(() => import('./auth').then((m) => ({ default: m.ResetPage })));

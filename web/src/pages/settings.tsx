@@ -1,0 +1,329 @@
+import { useState, type SubmitEvent } from 'react';
+import { useLocation } from 'wouter';
+import { ApiError, api, explain } from '../api/client';
+import { forgetUser, setUser, useSession } from '../api/session';
+import type { Channel, LoginSession, Page, User } from '../api/types';
+import { useResource } from '../api/use-resource';
+import { PasswordField } from '../components/password-field';
+import { Ago } from '../components/time';
+import { toast } from '../components/toasts';
+import {
+  Avatar,
+  Button,
+  Card,
+  Dialog,
+  Field,
+  Notice,
+  Pill,
+  Skeleton,
+  TextArea,
+} from '../components/ui';
+import { device } from '../lib/device';
+import { useTitle } from '../lib/title';
+import css from './settings.module.css';
+
+const BIO_MAX = 300;
+
+export default function SettingsPage() {
+  useTitle('Settings');
+  const { user } = useSession();
+  if (user === null) return null;
+  return (
+    <div className={css.page}>
+      <div className={css.head}>
+        <Avatar name={user.display_name} size="large" />
+        <div>
+          <h1>Settings</h1>
+          <p>
+            @{user.login} · {user.email}
+          </p>
+        </div>
+      </div>
+      <Profile user={user} />
+      <Password />
+      <Logins />
+      <DeleteAccount login={user.login} />
+    </div>
+  );
+}
+
+function useForm() {
+  const [busy, setBusy] = useState(false);
+  const [fault, setFault] = useState<{ field: string | null; text: string } | null>(null);
+  async function sending(work: () => Promise<void>) {
+    setBusy(true);
+    setFault(null);
+    try {
+      await work();
+    } catch (error) {
+      setFault({
+        field: error instanceof ApiError ? error.field : null,
+        text: explain(error),
+      });
+    } finally {
+      setBusy(false);
+    }
+  }
+  const of = (field: string) => (fault?.field === field ? fault.text : null);
+  const rest = (fields: string[]) =>
+    fault && !fields.includes(fault.field ?? '') ? (
+      <Notice tone="danger">{fault.text}</Notice>
+    ) : null;
+  return { busy, sending, of, rest };
+}
+
+function Profile({ user }: { user: User }) {
+  const channel = useResource(`channel/${user.login}`, (signal) =>
+    api<Channel>('GET', `/channels/${user.login}`, { signal }),
+  );
+  if (channel.data === undefined) {
+    return (
+      <Card title="Profile">
+        {channel.error !== undefined ? (
+          <Notice
+            tone="danger"
+            action={
+              <Button small look="quiet" onClick={channel.reload}>
+                Try again
+              </Button>
+            }
+          >
+            {explain(channel.error)}
+          </Notice>
+        ) : (
+          <Skeleton className={css.ghost} />
+        )}
+      </Card>
+    );
+  }
+  return <ProfileForm user={user} channel={channel.data} />;
+}
+
+function ProfileForm({ user, channel }: { user: User; channel: Channel }) {
+  const [name, setName] = useState(user.display_name);
+  const [email, setEmail] = useState(user.email);
+  const [bio, setBio] = useState(channel.bio ?? '');
+  const { busy, sending, of, rest } = useForm();
+
+  function submit(event: SubmitEvent) {
+    event.preventDefault();
+    void sending(async () => {
+      const changed = await api<User>('PATCH', '/me', {
+        body: { display_name: name.trim(), email: email.trim() },
+      });
+      await api('PATCH', `/channels/${user.login}`, { body: { bio } });
+      setUser(changed);
+      toast('Your profile is saved.');
+    });
+  }
+
+  return (
+    <Card title="Profile" about="What others see of you.">
+      <form className={css.form} onSubmit={submit}>
+        {rest(['display_name', 'email', 'bio'])}
+        <div className={css.pair}>
+          <Field
+            label="Display name"
+            required
+            maxLength={40}
+            value={name}
+            onChange={(event) => setName(event.target.value)}
+            fault={of('display_name')}
+            hint={`Your address stays /${user.login}.`}
+          />
+          <Field
+            label="E-mail"
+            type="email"
+            autoComplete="email"
+            required
+            value={email}
+            onChange={(event) => setEmail(event.target.value)}
+            fault={of('email')}
+            hint="Only for you: never shown."
+          />
+        </div>
+        <TextArea
+          label="About you"
+          maxLength={BIO_MAX}
+          value={bio}
+          onChange={(event) => setBio(event.target.value)}
+          fault={of('bio')}
+          hint={`Under your player. ${BIO_MAX - bio.length} characters left.`}
+        />
+        <div className={css.actions}>
+          <Button type="submit" look="primary" busy={busy}>
+            Save profile
+          </Button>
+        </div>
+      </form>
+    </Card>
+  );
+}
+
+function Password() {
+  const [current, setCurrent] = useState('');
+  const [next, setNext] = useState('');
+  const { busy, sending, of, rest } = useForm();
+
+  function submit(event: SubmitEvent) {
+    event.preventDefault();
+    void sending(async () => {
+      await api('POST', '/me/password', {
+        body: { current_password: current, new_password: next },
+      });
+      setCurrent('');
+      setNext('');
+      toast('Your password is changed. Other devices are logged out.');
+    });
+  }
+
+  return (
+    <Card title="Password" about="Changing it logs out every other device.">
+      <form className={css.form} onSubmit={submit}>
+        {rest(['current_password', 'new_password'])}
+        <div className={css.pair}>
+          <PasswordField
+            label="Current password"
+            autoComplete="current-password"
+            required
+            value={current}
+            onChange={setCurrent}
+            fault={of('current_password')}
+          />
+          <PasswordField
+            label="New password"
+            autoComplete="new-password"
+            required
+            minLength={8}
+            value={next}
+            onChange={setNext}
+            fault={of('new_password')}
+            hint="8 characters or more."
+          />
+        </div>
+        <div className={css.actions}>
+          <Button type="submit" busy={busy}>
+            Change password
+          </Button>
+        </div>
+      </form>
+    </Card>
+  );
+}
+
+function Logins() {
+  const logins = useResource('logins', (signal) =>
+    api<Page<LoginSession>>('GET', '/me/logins', { signal }),
+  );
+  const [ending, setEnding] = useState<string | null>(null);
+
+  async function end(id: string) {
+    setEnding(id);
+    try {
+      await api('DELETE', `/me/logins/${id}`);
+      toast('That device is logged out.');
+      logins.reload();
+    } catch (error) {
+      toast(explain(error), { danger: true });
+    } finally {
+      setEnding(null);
+    }
+  }
+
+  return (
+    <Card
+      title="Where you are logged in"
+      about="End any that you do not know, then change your password."
+    >
+      {logins.data === undefined ? (
+        logins.error === undefined ? (
+          <Skeleton className={css.ghost} />
+        ) : (
+          <Notice
+            tone="danger"
+            action={
+              <Button small look="quiet" onClick={logins.reload}>
+                Try again
+              </Button>
+            }
+          >
+            {explain(logins.error)}
+          </Notice>
+        )
+      ) : (
+        <ul className={css.logins}>
+          {logins.data.items.map((login) => (
+            <li key={login.id}>
+              <div>
+                <strong>{device(login.user_agent)}</strong>{' '}
+                {login.current && <Pill tone="ok">This device</Pill>}
+                <p>
+                  {login.ip && <>{login.ip} · </>}last used <Ago at={login.last_used_at} />
+                </p>
+              </div>
+              {!login.current && (
+                <Button
+                  look="quiet"
+                  small
+                  busy={ending === login.id}
+                  aria-label={`Log out ${device(login.user_agent)}`}
+                  onClick={() => void end(login.id)}
+                >
+                  Log out
+                </Button>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
+function DeleteAccount({ login }: { login: string }) {
+  const [open, setOpen] = useState(false);
+  const [password, setPassword] = useState('');
+  const [, navigate] = useLocation();
+  const { busy, sending, of, rest } = useForm();
+
+  function submit(event: SubmitEvent) {
+    event.preventDefault();
+    void sending(async () => {
+      await api('DELETE', '/me', { body: { password } });
+      forgetUser();
+      toast('Your account is deleted.');
+      navigate('/', { replace: true });
+    });
+  }
+
+  return (
+    <Card
+      title="Delete account"
+      about="Your channel, its keys and everything about you go at once. Nobody can bring them back."
+    >
+      <Button look="quiet" icon="trash" onClick={() => setOpen(true)}>
+        Delete my account…
+      </Button>
+      <Dialog open={open} title={`Delete @${login}?`} onClose={() => setOpen(false)}>
+        <form className={css.form} onSubmit={submit}>
+          <p>This cannot be undone. A running stream ends now. Your password, to be sure:</p>
+          {rest(['password'])}
+          <PasswordField
+            label="Password"
+            autoComplete="current-password"
+            required
+            value={password}
+            onChange={setPassword}
+            fault={of('password')}
+          />
+          <div className={css.actions}>
+            <Button onClick={() => setOpen(false)}>Keep it</Button>
+            <Button type="submit" look="danger" busy={busy}>
+              Delete for ever
+            </Button>
+          </div>
+        </form>
+      </Dialog>
+    </Card>
+  );
+}

@@ -1,0 +1,213 @@
+/**
+ * The latency control: pure arithmetic, no clock, no element, no hls.js. It is told what arrived and
+ * where the playhead is, and answers how fast to play and whether to jump.
+ *
+ * Three numbers make it work, all in seconds:
+ *
+ * - the *edge clock*: where the end of the stream is at a moment between two playlists. Each playlist
+ *   update gives `edge - now`; the largest of the last seconds came over the network the fastest, and
+ *   is taken (the same idea as a voice receiver's jitter buffer);
+ * - the *need*: how far behind that clock the end of the buffer fell at worst, just before a part
+ *   landed. It holds the part's own length, the time to fetch it and all jitter, and does not depend
+ *   on where the playhead is, so steering cannot feed back into it;
+ * - the *margin* kept above the need. A stall widens it; calm playback wears it down again, slowly.
+ *
+ * `target = need + margin`. PART-HOLD-BACK (RFC 8216bis, 4.4.3.8) is where playback begins and what is
+ * aimed at until enough has been measured.
+ */
+
+export interface LatencyOptions {
+  /** EXT-X-PART-INF PART-TARGET, s. */
+  partTarget: number;
+  /** PART-HOLD-BACK, s. */
+  holdBack: number;
+}
+
+export interface PlayheadSample {
+  /** Monotonic time, s. */
+  now: number;
+  /** Playhead on the media timeline, s. */
+  position: number;
+  /** False while paused, seeking, stalled, or when the viewer has chosen to stay behind. */
+  steer: boolean;
+}
+
+export interface Steering {
+  /** Distance from the playhead to the edge clock, s; null before the first playlist. */
+  latency: number | null;
+  /** What it is being brought to, s. */
+  target: number;
+  /** The playbackRate to set. */
+  rate: number;
+  /** Where to jump to, or null: only far behind, where a chase would take longer than it is worth. */
+  seekTo: number | null;
+}
+
+/** Observations older than this no longer count, s. Longer than a GOP, so each kind of part is seen. */
+const WINDOW_S = 10;
+/** The need is not trusted before this many parts have landed. */
+const MIN_PARTS = 8;
+/**
+ * Margins, s. The least one covers what a decoder holds back (frame threads, B-frames) and one
+ * timer tick; below it Chromium shows late frames though nothing stalls.
+ */
+const MARGIN = { least: 0.12, start: 0.16, most: 1.5, perStall: 0.15 } as const;
+/** Calm playback wears the margin down by this, s per s, after this long without a stall, s. */
+const WEAR = { perSecond: 0.01, after: 15 } as const;
+/** The target falls at most this fast, s per s; it rises at once. */
+const TARGET_FALL = 0.05;
+/** Behind by more than this, jump, s. */
+const SEEK_BEHIND_S = 3;
+/** Correct when further off than `begin`, until within `end`, s. */
+const DEADBAND = { begin: 0.05, end: 0.012 } as const;
+/** Rates beyond these are heard; the far one is for a backlog of more than `farBehind` s. */
+const RATE = {
+  slowest: 0.96,
+  fastest: 1.06,
+  far: 1.1,
+  farBehind: 1,
+  gain: 0.16,
+  step: 0.02,
+} as const;
+
+/** Values with their times, of which the largest in the window is asked for. */
+class WindowMax {
+  private items: { at: number; value: number }[] = [];
+
+  push(at: number, value: number) {
+    // Anything older and smaller can never be the largest again.
+    while (this.items.length > 0 && (this.items.at(-1)?.value ?? 0) <= value) this.items.pop();
+    this.items.push({ at, value });
+  }
+
+  max(now: number): number | null {
+    while (this.items.length > 1 && (this.items[0]?.at ?? now) < now - WINDOW_S) this.items.shift();
+    return this.items[0]?.value ?? null;
+  }
+
+  clear() {
+    this.items = [];
+  }
+}
+
+const clamp = (value: number, low: number, high: number) => Math.min(high, Math.max(low, value));
+
+export class LatencyControl {
+  private readonly edges = new WindowMax();
+  private readonly needs = new WindowMax();
+  private parts = 0;
+  private bufferEnd: number | null = null;
+  private margin: number = MARGIN.start;
+  private lastStall = -Infinity;
+  private lastTick: number | null = null;
+  private target: number;
+  private rate = 1;
+  private correcting = false;
+
+  constructor(private options: LatencyOptions) {
+    this.target = options.holdBack;
+  }
+
+  /** The playlist's own values, which may be known late or change with the rendition. */
+  configure(options: LatencyOptions) {
+    if (this.parts < MIN_PARTS) this.target = Math.max(options.holdBack, options.partTarget);
+    this.options = options;
+  }
+
+  /** A playlist arrived at `now` and the stream ends at `edge` on the media timeline. */
+  edgeAt(now: number, edge: number) {
+    this.edges.push(now, edge - now);
+  }
+
+  /** A part landed in the buffer, which now ends at `bufferEnd`. */
+  landed(now: number, bufferEnd: number) {
+    const clock = this.edge(now);
+    const before = this.bufferEnd;
+    this.bufferEnd = bufferEnd;
+    // A jump of the timeline (new rendition, discontinuity, seek) says nothing about the network.
+    if (clock === null || before === null || bufferEnd <= before) return;
+    if (bufferEnd - before > 4 * this.options.partTarget) return;
+    this.parts += 1;
+    this.needs.push(now, clock - before);
+  }
+
+  /** Playback ran dry at `now`. */
+  stalled(now: number) {
+    this.margin = Math.min(this.margin + MARGIN.perStall, MARGIN.most);
+    this.lastStall = now;
+  }
+
+  /** Forget the network's past: another stream, rendition or connection. */
+  restart() {
+    this.edges.clear();
+    this.needs.clear();
+    this.parts = 0;
+    this.bufferEnd = null;
+    this.lastTick = null;
+    this.target = this.options.holdBack;
+    this.rate = 1;
+    this.correcting = false;
+  }
+
+  /** The end of the stream at `now` on the media timeline, or null before the first playlist. */
+  edge(now: number): number | null {
+    const offset = this.edges.max(now);
+    return offset === null ? null : now + offset;
+  }
+
+  /** One step of the control; call it several times a second. */
+  tick({ now, position, steer }: PlayheadSample): Steering {
+    const elapsed = this.lastTick === null ? 0 : Math.max(0, now - this.lastTick);
+    this.lastTick = now;
+    this.aim(now, elapsed);
+    const edge = this.edge(now);
+    if (edge === null || !steer) {
+      this.rate = 1;
+      this.correcting = false;
+      return {
+        latency: edge === null ? null : edge - position,
+        target: this.target,
+        rate: 1,
+        seekTo: null,
+      };
+    }
+    const latency = edge - position;
+    const error = latency - this.target;
+    if (error > SEEK_BEHIND_S) {
+      this.rate = 1;
+      this.correcting = false;
+      return { latency, target: this.target, rate: 1, seekTo: edge - this.target };
+    }
+    this.rate = this.steered(error);
+    return { latency, target: this.target, rate: this.rate, seekTo: null };
+  }
+
+  /** Move the target towards need + margin. */
+  private aim(now: number, elapsed: number) {
+    if (now - this.lastStall > WEAR.after) {
+      this.margin = Math.max(MARGIN.least, this.margin - WEAR.perSecond * elapsed);
+    }
+    const need = this.needs.max(now);
+    const wanted =
+      need === null || this.parts < MIN_PARTS
+        ? this.options.holdBack + this.margin - MARGIN.start
+        : Math.max(need, this.options.partTarget) + this.margin;
+    this.target =
+      wanted >= this.target ? wanted : Math.max(wanted, this.target - TARGET_FALL * elapsed);
+  }
+
+  /** The next rate for an error in s: proportional, in hearable limits, in steps, with a dead band. */
+  private steered(error: number): number {
+    const off = Math.abs(error);
+    if (!this.correcting && off > DEADBAND.begin) this.correcting = true;
+    else if (this.correcting && off < DEADBAND.end) this.correcting = false;
+    if (!this.correcting) return 1;
+    const fastest = error > RATE.farBehind ? RATE.far : RATE.fastest;
+    const wanted = clamp(1 + error * RATE.gain, RATE.slowest, fastest);
+    // At least one step of 0.01, or a small error would be chased for ever.
+    const least = 1 + Math.sign(error) * 0.01;
+    const effective = error > 0 ? Math.max(wanted, least) : Math.min(wanted, least);
+    const next = clamp(effective, this.rate - RATE.step, this.rate + RATE.step);
+    return Math.round(next * 100) / 100;
+  }
+}

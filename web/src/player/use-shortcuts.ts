@@ -1,0 +1,69 @@
+import { useEffect, useRef, type RefObject } from 'react';
+import type { LivePlayer } from './engine';
+
+interface Actions {
+  onTheatre?: () => void;
+  onHelp: () => void;
+}
+
+/** Keys that a focused control needs for itself are left to it. */
+function belongsElsewhere(event: KeyboardEvent): boolean {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return true;
+  if (document.querySelector('dialog[open]')) return true;
+  const target = event.composedPath()[0];
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return true;
+  // Space and Enter press a focused button or follow a link.
+  const presses = event.key === ' ' || event.key === 'Enter';
+  return presses && target.closest('button, a, summary, [role=button]') !== null;
+}
+
+async function togglePictureInPicture(video: HTMLVideoElement | null) {
+  try {
+    if (document.pictureInPictureElement) await document.exitPictureInPicture();
+    else await video?.requestPictureInPicture();
+  } catch {
+    // Not every browser has it, and none has it before the first frame.
+  }
+}
+
+/** The player's keys, on the whole page. `engine` null switches them off. */
+export function useShortcuts(
+  engine: LivePlayer | null,
+  stage: RefObject<HTMLElement | null>,
+  actions: Actions,
+) {
+  const latest = useRef(actions);
+  useEffect(() => {
+    latest.current = actions;
+  });
+  useEffect(() => {
+    if (engine === null) return;
+    const video = () => stage.current?.querySelector('video') ?? null;
+    const press = (selector: string) =>
+      stage.current?.querySelector<HTMLElement>(selector)?.click();
+    const volume = (by: number) => engine.setVolume((video()?.volume ?? 1) + by);
+    const keys: Record<string, () => void> = {
+      ' ': () => engine.togglePlay(),
+      k: () => engine.togglePlay(),
+      m: () => press('media-mute-button'),
+      f: () => press('media-fullscreen-button'),
+      i: () => void togglePictureInPicture(video()),
+      t: () => latest.current.onTheatre?.(),
+      l: () => engine.goLive(),
+      '?': () => latest.current.onHelp(),
+      ArrowUp: () => volume(0.05),
+      ArrowDown: () => volume(-0.05),
+      ArrowLeft: () => engine.step(-5),
+      ArrowRight: () => engine.step(5),
+    };
+    const onKey = (event: KeyboardEvent) => {
+      const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+      if (!action || belongsElsewhere(event)) return;
+      event.preventDefault();
+      action();
+    };
+    document.addEventListener('keydown', onKey);
+    return () => document.removeEventListener('keydown', onKey);
+  }, [engine, stage]);
+}
