@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.toolchain import library_folders
+from cli.toolchain import CHROMIUM_SCRIPT, library_folders
 
 # Part of the stamp: raise it when the same names would be unpacked differently.
 RECIPE = 1
@@ -318,12 +318,35 @@ def unpack(
     server = draft / "usr/bin/redis-server"
     if not server.exists() and server.with_name("redis-check-rdb").exists():
         server.symlink_to("redis-check-rdb")
+    if (draft / "usr/lib/chromium/chromium").exists():
+        write_chromium_script(draft)
     missing = missing_libraries(draft)
     if missing:
         shown = ", ".join(f"{library} (for {program})" for library, program in sorted(missing.items())[:5])
         raise PackagesUnavailable(f"the unpacked programs lack {shown}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft.rename(folder)
+
+
+def write_chromium_script(folder: Path) -> None:
+    """A script in `folder` that starts the Chromium unpacked there, with its libraries and fonts."""
+    inside = [f'"$here"/{path.relative_to(folder)}' for path in library_folders(folder)]
+    script = folder / CHROMIUM_SCRIPT
+    script.write_text(
+        "#!/bin/sh\n"
+        'here=$(dirname "$(readlink -f "$0")")\n'
+        f"LD_LIBRARY_PATH={':'.join(inside)}\n"
+        'FONTCONFIG_FILE="$here/fonts.conf"\n'
+        "export LD_LIBRARY_PATH FONTCONFIG_FILE\n"
+        'exec "$here/usr/lib/chromium/chromium" "$@"\n'
+    )
+    script.chmod(0o755)
+    (folder / "fonts.conf").write_text(
+        '<?xml version="1.0"?>\n<!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">\n<fontconfig>\n'
+        # Relative to this file, which is renamed with its folder.
+        '  <dir prefix="relative">usr/share/fonts</dir>\n  <dir>/usr/share/fonts</dir>\n'
+        '  <cachedir prefix="xdg">fontconfig</cachedir>\n</fontconfig>\n'
+    )
 
 
 def _manifest_line(control: str) -> str:

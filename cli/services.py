@@ -19,6 +19,7 @@ from cli.toolchain import Toolchain
 
 SOURCE = Path(__file__).resolve().parent.parent
 ADMIN = "admin"
+FREE_DISK_BYTES = 1_500_000_000
 # Where processes of an instance work, below its data folder.
 PROCESS_FOLDERS = ("rtmp", "edge", "work/api", "work/ingest", "postgres", "redis", "nats", "s3")
 # Of the 15 s in which everything has to be over, what services may use to finish.

@@ -21,6 +21,9 @@ from pathlib import Path
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 NGINX_MODULES = ("ndk_http_module.so", "ngx_http_lua_module.so", "ngx_rtmp_module.so")
 
+# Written when Chromium is unpacked: Debian's own script expects it to be installed.
+CHROMIUM_SCRIPT = "footlight-chromium"
+
 
 class MissingProgram(Exception):
     """A program that is needed is neither in the toolchain nor on the system."""
@@ -56,8 +59,9 @@ class Program:
 def library_folders(packages: Path) -> list[Path]:
     """The folders of `packages` that hold shared libraries, Debian's multiarch ones first."""
     found = sorted(packages.glob("usr/lib/*-linux-gnu*")) + sorted(packages.glob("lib/*-linux-gnu*"))
-    # PulseAudio's private library lies one deeper; programs find it through RPATH only when installed in /.
-    found += sorted(packages.glob("usr/lib/*-linux-gnu*/pulseaudio"))
+    # Installed, these are found through links (update-alternatives) and paths in the programs.
+    for name in ("pulseaudio", "blas", "lapack"):
+        found += sorted(packages.glob(f"usr/lib/*-linux-gnu*/{name}"))
     return found
 
 
@@ -116,6 +120,22 @@ class Toolchain:
         except ImportError:
             return self.program("ffmpeg").path
         return Path(imageio_ffmpeg.get_ffmpeg_exe())
+
+    def chromium(self) -> Path:
+        """A Chromium that starts as it is; the unpacked one comes with a script that finds its libraries."""
+        for packages in self.package_folders:
+            script = packages / CHROMIUM_SCRIPT
+            if script.is_file():
+                return script
+        return self.program("chromium").path
+
+    def font(self) -> Path | None:
+        """A monospaced font file, for a clock in a picture; None when there is none."""
+        for root in (*self.package_folders, Path("/")):
+            font = root / "usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf"
+            if font.is_file():
+                return font
+        return None
 
     def nginx_modules(self) -> tuple[Path, ...]:
         """Absolute paths of nginx's dynamic modules in the order in which they have to be loaded."""

@@ -25,11 +25,17 @@ from cli.instance import (
 )
 from cli.leftovers import end_leftovers
 from cli.servers import BUCKET, Servers, cluster, create_database, prepare_cluster
-from cli.services import ADMIN, PROCESS_FOLDERS, SOURCE, Options, Services
+from cli.services import (
+    ADMIN,
+    FREE_DISK_BYTES,
+    PROCESS_FOLDERS,
+    SOURCE,
+    Options,
+    Services,
+)
 from cli.supervisor import CommandFailed, StartFailed, Supervisor
 from cli.toolchain import MissingProgram, Toolchain, default_data
 
-FREE_DISK_BYTES = 1_500_000_000
 
 
 def say(title: str, event: str) -> None:
