@@ -1,0 +1,433 @@
+"""The source: decides when a period of one format begins and where segments are cut."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from . import cmaf
+from .assembler import AudioAssembler, Sample, VideoAssembler
+from .codecs import AudioConfig, VideoConfig
+from .events import Event, PackagerConfig, StreamFault
+from .flv import FlvError
+from .playlist import Targets, target_duration
+from .rendition import FIRST_MSN, Boundary, Rendition
+from .timing import AudioQueue, FrameRate, measure_interval, part_target_ms
+
+KEPT_BOUNDARIES = 128  # how far behind a follower may lag: some four minutes of segments
+LEAST_FIRST_MS = 450  # the first segment's least length: an all-keyframes source has no GOP
+NO_KEYFRAME_MS = 15_000
+AUDIO_ONLY_AFTER_MS = 3_000
+EARLY_AUDIO_MS = 50
+FRAMES_WITHOUT_CONFIG = 30
+VIDEO_GAP_MS = 5_000
+WALL_SLEW_MS = 5
+
+
+class _Audio(NamedTuple):
+    time: int
+    data: memoryview
+
+
+class Lead:
+    """Takes the source's samples, in arrival order, and publishes the rendition they make.
+
+    **Holding.** The first segment of a session is held back until it closes: no player can join
+    before one is listed, and its length gives TARGETDURATION, its frames the part target, its tags
+    the tracks there are. After a reconnect these are known, and samples pass as soon as the tracks
+    are.
+    """
+
+    def __init__(self, rendition: Rendition, config: PackagerConfig, events: list[Event]) -> None:
+        self.rendition = rendition
+        self._config = config
+        self._events = events
+        self.targets: Targets | None = None
+        self.epoch = 0
+        self.frontier = -1  # the latest presentation time published or in the open part, ms
+        self._boundaries: deque[Boundary] = deque(maxlen=KEPT_BOUNDARIES)
+        self._durations: dict[int, int] = {}
+        self._claimed_rate = 0.0
+        self._rate = FrameRate()
+        self._fresh_input()
+
+    def _fresh_input(self) -> None:
+        self._promises_video = self._promises_audio = True
+        self._video: VideoConfig | None = None
+        self._audio: AudioConfig | None = None
+        self._orphans = 0
+        self._restart()
+
+    def _restart(self) -> None:
+        """Nothing runs: wait for a keyframe."""
+        self._assembler: VideoAssembler | None = None
+        self._audio_assembler: AudioAssembler | None = None
+        self._track_audio: AudioConfig | None = None
+        self._held: list[Sample | _Audio] = []
+        self._held_bytes = 0
+        self._keyed = False
+        self._waiting_since = -1
+        self._delay = 0
+        self._gop = 0
+        self._last_key = 0
+        self._regroup = False
+        self._gap_told = self._gop_told = False
+
+    # -- what the input says ------------------------------------------------------------------
+
+    def promise(self, audio: bool, video: bool) -> None:
+        """The file header's flags."""
+        self._promises_audio, self._promises_video = audio, video
+
+    def claim_rate(self, frames_per_second: float) -> None:
+        self._claimed_rate = frames_per_second
+
+    def video_config(self, config: VideoConfig) -> None:
+        if config == self._video:
+            return
+        if self._video is not None:
+            self._end_period()
+        self._video = config
+
+    def audio_config(self, config: AudioConfig) -> None:
+        if config == self._audio:
+            return
+        self._audio = config
+        if self._audio_assembler is not None:
+            self._end_period()
+        self._held = [item for item in self._held if isinstance(item, Sample)]
+
+    def new_timeline(self) -> None:
+        """The input's clock jumped."""
+        self._end_period()
+        self.epoch += 1
+        self.frontier = -1
+
+    def video(self, dts: int, pts: int, sync: bool, data: memoryview, now: datetime) -> None:
+        if self._video is None:
+            self._count_orphan("video")
+            return
+        if self._audio_assembler is not None and sync:
+            self._end_period()
+        if self._assembler is not None:
+            self._place(Sample(dts, pts, sync, data), now)
+            return
+        if not self._keyed:
+            if not sync:
+                self._wait_for_key(dts)
+                return
+            self._keyed, self._first_wall = True, now
+            self._held = [item for item in self._held if item[0] >= dts - EARLY_AUDIO_MS]
+            self._held_bytes = sum(len(item.data) for item in self._held)
+        sample = Sample(dts, pts, sync, data)
+        if self._ready(sample):
+            self._release(sample, now)
+        if self._assembler is not None:
+            self._place(sample, now)
+        else:
+            self._hold(sample)
+
+    def audio(self, time: int, data: memoryview, now: datetime) -> None:
+        if self._audio is None:
+            self._count_orphan("audio")
+            return
+        if self._assembler is not None:
+            if self._audio == self._track_audio:
+                self._add_audio(self._assembler, time, data, now)
+            else:
+                # A new track begins with the next keyframe: pictures need not wait for it.
+                self._regroup = True
+            return
+        if self._audio_assembler is not None:
+            self._place_audio(time, data, now)
+            return
+        if not self._held:
+            self._first_wall = now
+        self._hold(_Audio(time, data))
+        if self._keyed:
+            return
+        held = time - self._held[0][0]
+        if self._video is None and held >= (AUDIO_ONLY_AFTER_MS if self._promises_video else 0):
+            self._start_audio_only(now)
+        elif held > AUDIO_ONLY_AFTER_MS:
+            self._held_bytes -= len(data)
+            del self._held[0]
+
+    def _hold(self, item: Sample | _Audio) -> None:
+        self._held.append(item)
+        self._held_bytes += len(item.data)
+
+    @property
+    def pending_bytes(self) -> int:
+        current = self._assembler or self._audio_assembler
+        return self._held_bytes + (current.pending_bytes if current else 0)
+
+    def _count_orphan(self, kind: str) -> None:
+        self._orphans += 1
+        if self._orphans > FRAMES_WITHOUT_CONFIG * (1 if kind == "video" else 10):
+            raise FlvError(
+                "codec_config", f"The stream's {kind} comes without its decoder configuration."
+            )
+
+    def _wait_for_key(self, dts: int) -> None:
+        if self._waiting_since < 0:
+            self._waiting_since = dts
+        elif dts - self._waiting_since > NO_KEYFRAME_MS:
+            raise FlvError(
+                "no_keyframe", "The stream has no keyframe: nobody could start to watch."
+            )
+
+    def _warn(self, code: str, message: str) -> None:
+        self._events.append(StreamFault(self.rendition.name, code, message, fatal=False))
+
+    # -- beginning ----------------------------------------------------------------------------
+
+    def _ready(self, sample: Sample) -> bool:
+        """Whether what is held can be published, `sample` being the next."""
+        first = next((item for item in self._held if isinstance(item, Sample)), None)
+        if first is None:
+            return self.targets is not None and self._tracks_known
+        held = sample.dts - first.dts
+        if self.targets is None:
+            most = self._config.max_target_duration * 1000
+            return (sample.sync and held >= LEAST_FIRST_MS) or held >= most
+        return self._tracks_known or held >= 1000
+
+    @property
+    def _tracks_known(self) -> bool:
+        return self._audio is not None or not self._promises_audio
+
+    def _release(self, sample: Sample | None, now: datetime) -> None:
+        """Starts the period with what is held; `sample` is the frame that follows, if there is one."""
+        frames = [item for item in self._held if isinstance(item, Sample)]
+        if sample is not None:
+            frames.append(sample)
+        if self.targets is None:
+            self._fix_targets([frame.dts for frame in frames])
+        assert self.targets is not None and self._video is not None
+        heard = any(isinstance(item, _Audio) for item in self._held)
+        running = self._tracks_known and self._segments_begun
+        self._track_audio = self._audio if heard or running else None
+        self.rendition.use_init(cmaf.init_segment(self._video, self._track_audio))
+        queue = AudioQueue(self._track_audio) if self._track_audio else None
+        assembler = VideoAssembler(self.rendition, self._rate, self.targets.part_ms, queue)
+        first = frames[0]
+        assembler.begin(first.dts)
+        self._assembler = assembler
+        self._last_key, self._delay = first.dts, first.pts - first.dts
+        self._begin_period(first.dts, first.pts)
+        held, self._held, self._held_bytes = self._held, [], 0
+        for item in held:
+            if isinstance(item, _Audio):
+                self._add_audio(assembler, item.time, item.data, now)
+            elif item is first:
+                self._add(item)
+            else:
+                self._place(item, now)
+
+    @property
+    def _segments_begun(self) -> bool:
+        return bool(self._boundaries)
+
+    def _fix_targets(self, times: list[int]) -> None:
+        interval = measure_interval(times, self._claimed_rate)
+        self._rate = FrameRate(interval)
+        config = self._config
+        duration = target_duration(
+            times[-1] - times[0], config.min_target_duration, config.max_target_duration
+        )
+        self.targets = Targets(duration, part_target_ms(interval, config.part_target_s * 1000))
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second as measured, 0 before the first segment."""
+        return 1000 / self._rate.interval if self.targets else 0.0
+
+    def _start_audio_only(self, now: datetime) -> None:
+        assert self._audio is not None
+        frame_ms = self._audio.frame_samples * 1000 / self._audio.sample_rate
+        if self.targets is None:
+            config = self._config
+            span = round(config.segment_target_s * 1000)
+            duration = target_duration(span, config.min_target_duration, config.max_target_duration)
+            target = part_target_ms(frame_ms, config.part_target_s * 1000)
+            self.targets = Targets(duration, target)
+        self._track_audio = self._audio
+        self.rendition.use_init(cmaf.init_segment(None, self._audio))
+        queue = AudioQueue(self._audio)
+        self._audio_assembler = AudioAssembler(self.rendition, self.targets.part_ms, queue)
+        start = self._held[0][0]
+        self._begin_period(start, start)
+        held, self._held, self._held_bytes = self._held, [], 0
+        for item in held:
+            self._place_audio(item[0], item.data, now)
+
+    # -- running ------------------------------------------------------------------------------
+
+    def _place(self, sample: Sample, now: datetime) -> None:
+        assembler = self._assembler
+        assert assembler is not None and self.targets is not None
+        self._cut_long(sample, now)
+        if sample.sync:
+            self._gop, self._last_key = sample.dts - self._last_key, sample.dts
+            if self._regroup:
+                self._begin_anew(sample, now)
+            elif self._segment_due(sample.dts):
+                assembler.finish(sample.dts)
+                self._next_segment(sample.dts, sample.pts, now)
+            else:
+                assembler.split(sample.dts)
+        self._add(sample)
+
+    def _begin_anew(self, sample: Sample, now: datetime) -> None:
+        """A new period on the same timeline, because the tracks changed."""
+        self._end_period()
+        self._keyed, self._first_wall = True, now
+        self._release(sample, now)
+
+    def _add(self, sample: Sample) -> None:
+        assert self._assembler is not None
+        self._assembler.add(sample)
+        self._gap_told = False
+        if sample.pts > self.frontier:
+            self.frontier = sample.pts
+
+    def _segment_due(self, dts: int) -> bool:
+        """Whether to cut at this keyframe: is the next one, a GOP later, farther from the target?"""
+        elapsed = dts - self._segment_start
+        if len(self._boundaries) == 1 and self.rendition.complete_msn < 0:
+            return elapsed >= LEAST_FIRST_MS
+        wanted = self._config.segment_target_s * 1000
+        return elapsed + self._gop / 2 >= wanted or elapsed + self._gop > self._longest_ms
+
+    @property
+    def _longest_ms(self) -> int:
+        assert self.targets is not None
+        return self.targets.duration * 1000 + 499  # EXTINF counts rounded (4.4.3.1)
+
+    def _cut_long(self, sample: Sample, now: datetime) -> None:
+        """Cuts without a keyframe where none came within the target duration, and says so."""
+        assembler = self._assembler
+        assert assembler is not None
+        while not assembler.make_room(sample.dts, self._segment_start + self._longest_ms):
+            self._cut_here(assembler, now)
+        if not sample.sync and assembler.empty and self._overdue(assembler):
+            self._cut_here(assembler, now)
+            self._tell_long_gop()
+
+    def _overdue(self, assembler: VideoAssembler) -> bool:
+        """Whether one more part would make the segment longer than the target duration."""
+        assert self.targets is not None
+        return assembler.start + self.targets.part_ms > self._segment_start + self._longest_ms
+
+    def _cut_here(self, assembler: VideoAssembler, now: datetime) -> None:
+        self._next_segment(assembler.start, assembler.start + self._delay, now)
+
+    def _tell_long_gop(self) -> None:
+        if self._gop_told or self.targets is None:
+            return
+        self._gop_told = True
+        self._warn(
+            "keyframe_interval",
+            f"Your keyframe interval is longer than {self.targets.duration} s, so viewers join late "
+            "and may stall: set it to 2 s in OBS → Settings → Output.",
+        )
+
+    def _add_audio(
+        self, assembler: VideoAssembler, time: int, data: memoryview, now: datetime
+    ) -> None:
+        if assembler.empty and self._overdue(assembler):
+            self._cut_here(assembler, now)
+        assembler.add_audio(time, data)
+        if not self._gap_told and time - assembler.last_dts >= VIDEO_GAP_MS:
+            self._gap_told = True
+            self._warn("video_gap", "No picture has arrived for 5 s while the sound goes on.")
+
+    def _place_audio(self, time: int, data: memoryview, now: datetime) -> None:
+        assembler = self._audio_assembler
+        assert assembler is not None
+        if time - self._segment_start >= self._config.segment_target_s * 1000:
+            assembler.finish()
+            self._next_segment(time, time, now)
+        assembler.add(time, data)
+        self.frontier = max(self.frontier, time)
+
+    def _begin_period(self, start: int, time: int) -> None:
+        """The first segment of a format, at decode time `start` and presentation time `time`."""
+        self._anchor = (self._first_wall, time)
+        self._latest_lag = 0.0
+        self._begin_segment(start, time, self._segments_begun, self._first_wall)
+
+    def _next_segment(self, start: int, time: int, now: datetime) -> None:
+        self._close_segment()
+        anchor, origin = self._anchor
+        wall = anchor + timedelta(milliseconds=time - origin)
+        # The streamer's clock is not ours: follow it, too slowly for a player to notice.
+        error = (now - wall) / timedelta(milliseconds=1)
+        step = max(-WALL_SLEW_MS, min(WALL_SLEW_MS, error, self._latest_lag))
+        self._latest_lag = error
+        self._anchor = (anchor + timedelta(milliseconds=step), origin)
+        self._begin_segment(start, time, False, wall)
+
+    def _begin_segment(self, start: int, time: int, discontinuity: bool, wall: datetime) -> None:
+        assert self.targets is not None
+        last = self._boundaries[-1] if self._boundaries else None
+        msn = last.msn + 1 if last else FIRST_MSN
+        count = (last.discontinuities if last else 0) + discontinuity
+        boundary = Boundary(msn, self.epoch, time, discontinuity, count, wall)
+        self._boundaries.append(boundary)
+        self._segment_start = start
+        self.rendition.begin_segment(boundary, wall, self.targets)
+
+    def _close_segment(self) -> None:
+        duration = self.rendition.end_segment()
+        if duration:
+            msn = self._boundaries[-1].msn
+            self._durations[msn] = duration
+            self._durations.pop(msn - KEPT_BOUNDARIES, None)
+
+    # -- ending -------------------------------------------------------------------------------
+
+    def _end_period(self) -> None:
+        """Publishes all there is and closes the segment; what follows needs a keyframe and is
+        discontinuous.
+        """
+        if self._assembler is None and self._keyed and self._held:
+            self._release(None, self._first_wall)
+        if self._assembler is not None:
+            self._assembler.finish(None)
+        if self._audio_assembler is not None:
+            self._audio_assembler.finish()
+        self._close_segment()
+        self._restart()
+
+    def cut(self) -> None:
+        """The input ended; a new one may follow on a timeline of its own."""
+        self._end_period()
+        self._fresh_input()
+        self.epoch += 1
+        self.frontier = -1
+
+    # -- what followers ask -------------------------------------------------------------------
+
+    def boundary_at(self, epoch: int, time: float) -> Boundary | None:
+        """The segment that holds presentation time `time` of timeline `epoch`."""
+        for boundary in reversed(self._boundaries):
+            if boundary.epoch == epoch and boundary.time <= time:
+                return boundary
+            if boundary.epoch < epoch:
+                return None
+        return None
+
+    def between(self, after: int, before: int) -> list[Boundary]:
+        """Segments whose numbers lie strictly between the two."""
+        return [boundary for boundary in self._boundaries if after < boundary.msn < before]
+
+    def duration_us(self, msn: int) -> int:
+        """How long a closed segment is."""
+        return self._durations.get(msn, 0)
+
+    @property
+    def interval_ms(self) -> float:
+        return self._rate.interval
