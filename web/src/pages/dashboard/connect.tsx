@@ -169,8 +169,8 @@ function Recommended() {
               <td>
                 <b>{value}</b>
               </td>
-              <td>{gives}</td>
-              <td>{costs}</td>
+              <td data-label="Gives">{gives}</td>
+              <td data-label="Costs">{costs}</td>
             </tr>
           ))}
         </tbody>

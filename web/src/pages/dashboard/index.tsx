@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'react';
+import { Link } from 'wouter';
 import { api, explain } from '../../api/client';
 import { useLiveState } from '../../api/live-state';
 import { useSession } from '../../api/session';
@@ -56,9 +57,9 @@ function Dashboard({ user }: { user: User }) {
         <div>
           <h1>Dashboard</h1>
           <p>
-            <a href={`/${user.login}`}>
+            <Link href={`/${user.login}`}>
               {location.host}/{user.login}
-            </a>
+            </Link>
           </p>
         </div>
         <Status

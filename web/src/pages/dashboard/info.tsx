@@ -163,7 +163,7 @@ function TagsField({
     <div className={css.tagsField}>
       <Field
         label="Tags"
-        maxLength={30}
+        maxLength={60}
         placeholder={tags.length === 0 ? 'english, chill' : ''}
         value={text}
         disabled={tags.length >= TAGS_MAX}
