@@ -19,7 +19,7 @@ function answers.fail(status, code, message, retry_after)
     local body = '{"error":{"code":"' .. code .. '","message":"' .. message .. '"' .. hint .. "}}\n"
     header["Content-Length"] = #body
     ngx.print(body)
-    return ngx.exit(ngx.OK)
+    ngx.exit(ngx.OK)
 end
 
 --- Sends `body` as a whole. `cache_control` is a header value.
@@ -37,7 +37,7 @@ function answers.again()
     header["Cache-Control"] = CACHE_NEVER
     header["Connection"] = "close"
     header["Location"] = ngx.var.request_uri
-    return ngx.exit(307)
+    ngx.exit(307)
 end
 
 --- Answers a browser that asks what another origin's page may do here.
@@ -47,7 +47,7 @@ function answers.preflight()
     header["Access-Control-Allow-Methods"] = "GET, HEAD, OPTIONS"
     header["Access-Control-Allow-Headers"] = "Range, If-None-Match, If-Modified-Since"
     header["Access-Control-Max-Age"] = 86400
-    return ngx.exit(ngx.OK)
+    ngx.exit(ngx.OK)
 end
 
 --- Answers preflights and refuses what is neither GET nor HEAD; true when the request goes on.

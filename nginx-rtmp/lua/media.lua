@@ -13,7 +13,7 @@ end
 --- Content handler for a media file that is not there: the hinted part is held until it is, anything else is unknown.
 function media.missing()
     local var = ngx.var
-    local key = var.session .. "/" .. var.rendition
+    local key = var.stream
     local number = tonumber(var.file:match("^part%-(%d+)%.m4s$"))
     local playlist = number and playlists.current(key)
     if not playlist or not rules.hinted(playlist, number) then

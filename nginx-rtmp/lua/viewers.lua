@@ -15,6 +15,7 @@ int RAND_bytes(unsigned char *buf, int num);
 ]]
 
 local base64 = require "ngx.base64"
+local clear = require "table.clear"
 
 local last_seen = ngx.shared.viewers
 local counters = ngx.shared.counters
@@ -30,8 +31,8 @@ local viewers = {}
 local key
 local digest, random = ffi.new("unsigned char[32]"), ffi.new("unsigned char[?]", RANDOM_BYTES)
 
--- Ids this worker has noted: id → second. Two generations, so that ids of the past go without a sweep.
-local noted, noted_before, generation = {}, {}, 0
+-- Ids that this worker has noted in the present second.
+local noted, noted_second = {}, 0
 
 local function mac(session, text)
     local data = session .. " " .. text
@@ -84,12 +85,6 @@ local function move(session, id, second)
     counters:incr(counter(session, second), 1, 0, WINDOW_S + 5)
 end
 
-local function turn_generation(second)
-    if second - generation >= WINDOW_S then
-        noted, noted_before, generation = {}, noted, second
-    end
-end
-
 local function admit_anonymous(second)
     local address = "anonymous:" .. ngx.var.remote_addr .. ":" .. second
     return counters:incr(address, 1, 0, 2) <= ANONYMOUS_PER_SECOND
@@ -99,17 +94,17 @@ end
 -- ours and its address makes many such requests.
 function viewers.seen(session, id)
     local second = ngx.time()
-    turn_generation(second)
-    -- Ids are bound to one session, so a noted one is genuine only there: the session is part of the name.
-    local name = type(id) == "string" and session .. id or nil
-    local when = name and (noted[name] or noted_before[name])
-    if when ~= second then
-        if not when and not viewers.genuine(session, id) then
-            return admit_anonymous(second)
-        end
-        noted[name] = second
-        move(session, name, second)
+    if second ~= noted_second then
+        clear(noted)
+        noted_second = second
+    elseif noted[id or ""] then
+        return true
     end
+    if not viewers.genuine(session, id) then
+        return admit_anonymous(second)
+    end
+    noted[id] = true
+    move(session, id, second)
     return true
 end
 
