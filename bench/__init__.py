@@ -1,1 +1,1 @@
-"""Load generators and benchmarks; ``./footlight bench NAME`` runs ``bench.NAME`` and prints a table with its conditions."""
+"""Load generators and benchmarks: ``./footlight bench NAME`` runs ``bench.NAME`` and prints a table."""

@@ -62,7 +62,9 @@ class ClockSource:
 
     def __post_init__(self) -> None:
         noise = np.random.default_rng(7)
-        luma = noise.integers(90, 160, (self.height // 8, self.width // 8 + _LOOP_FRAMES), dtype=np.uint8)
+        luma = noise.integers(
+            90, 160, (self.height // 8, self.width // 8 + _LOOP_FRAMES), dtype=np.uint8
+        )
         self._background = np.kron(luma, np.ones((8, 8), dtype=np.uint8))
         self._grain = noise.integers(0, 12, (self.height, self.width), dtype=np.uint8)
         self._chroma = np.full(self.width * self.height // 2, 128, dtype=np.uint8).tobytes()
@@ -71,12 +73,17 @@ class ClockSource:
         """Frame ``number`` (0, 1, …) stamped with ``time_ms``, as raw planar yuv420p bytes."""
         step = number % (2 * _LOOP_FRAMES * 2)
         offset = abs(step - 2 * _LOOP_FRAMES) * 4
-        luma: Frame = self._background[: self.height, offset : offset + self.width] + np.roll(self._grain, number, 1)
+        luma: Frame = self._background[: self.height, offset : offset + self.width] + np.roll(
+            self._grain, number, 1
+        )
         self._stamp(luma, time_ms)
         return luma.tobytes() + self._chroma
 
     def _stamp(self, luma: Frame, time_ms: int) -> None:
         size = block_size(self.width)
         bits = np.array(encode_bits(time_ms), dtype=np.uint8).reshape(ROWS, COLUMNS)
-        code = np.kron(np.where(bits == 1, _BRIGHT, _DARK).astype(np.uint8), np.ones((size, size), dtype=np.uint8))
+        code = np.kron(
+            np.where(bits == 1, _BRIGHT, _DARK).astype(np.uint8),
+            np.ones((size, size), dtype=np.uint8),
+        )
         luma[: code.shape[0], : code.shape[1]] = code

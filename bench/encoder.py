@@ -25,13 +25,28 @@ class Profile:
         rate = f"{self.bitrate_kbps}k"
         return [
             *("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", *self.x264),
-            *("-b:v", rate, "-minrate", rate, "-maxrate", rate, "-bufsize", rate, "-x264-params", "nal-hrd=cbr"),
+            *(
+                "-b:v",
+                rate,
+                "-minrate",
+                rate,
+                "-maxrate",
+                rate,
+                "-bufsize",
+                rate,
+                "-x264-params",
+                "nal-hrd=cbr",
+            ),
             *("-c:a", "aac", "-b:a", "160k", "-ar", "48000", "-ac", "2"),
         ]
 
 
-ZEROLATENCY_1S = Profile("x264 veryfast, zerolatency, 1 s GOP", x264=("-tune", "zerolatency", "-g", "30"))
-ZEROLATENCY_2S = Profile("x264 veryfast, zerolatency, 2 s GOP", x264=("-tune", "zerolatency", "-g", "60"))
+ZEROLATENCY_1S = Profile(
+    "x264 veryfast, zerolatency, 1 s GOP", x264=("-tune", "zerolatency", "-g", "30")
+)
+ZEROLATENCY_2S = Profile(
+    "x264 veryfast, zerolatency, 2 s GOP", x264=("-tune", "zerolatency", "-g", "60")
+)
 OBS_DEFAULTS = Profile("OBS defaults: x264 veryfast, keyint 250, no tune", x264=("-g", "250"))
 
 
@@ -42,15 +57,30 @@ def encoder_argv(ffmpeg: str, profile: Profile, target: str) -> list[str]:
         *("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{profile.width}x{profile.height}"),
         *("-framerate", str(profile.fps), "-i", "pipe:0"),
         *("-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"),
-        *("-map", "0:v", "-map", "1:a", *profile.output(), "-f", "flv", "-flvflags", "no_duration_filesize", target),
+        *(
+            "-map",
+            "0:v",
+            "-map",
+            "1:a",
+            *profile.output(),
+            "-f",
+            "flv",
+            "-flvflags",
+            "no_duration_filesize",
+            target,
+        ),
     ]
 
 
 @contextlib.asynccontextmanager
-async def encoding(ffmpeg: str, profile: Profile, target: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Push clock frames in real time to ``target`` while the block runs; leaving it ends the push as OBS's Stop does."""
+async def encoding(
+    ffmpeg: str, profile: Profile, target: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Push clock frames in real time to ``target`` while the block runs; leaving it is OBS's Stop."""
     process = await asyncio.create_subprocess_exec(
-        *encoder_argv(ffmpeg, profile, target), stdin=asyncio.subprocess.PIPE, start_new_session=True
+        *encoder_argv(ffmpeg, profile, target),
+        stdin=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     drawing = asyncio.create_task(_draw(process, profile))
     try:

@@ -1,4 +1,4 @@
-"""What a passthrough stream costs: processor time and memory of `ingest` and its ffmpeg processes, against their number."""
+"""What passthrough streams cost: processor time and memory of `ingest` and its ffmpeg processes."""
 
 import argparse
 import asyncio
@@ -38,7 +38,11 @@ def usage(pid: int) -> Usage:
             fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
             ticks += sum(int(field) for field in fields[11:15])
             rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
-            pss += next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
+            pss += next(
+                int(line.split()[1]) * 1024
+                for line in rollup.splitlines()
+                if line.startswith("Pss:")
+            )
     return Usage(ticks / _TICK, pss, len(family))
 
 
@@ -68,16 +72,20 @@ async def pushing(ffmpeg: str, sample: str, channel: Channel) -> AsyncIterator[N
         await process.wait()
 
 
-async def measure(instance: Instance, sample: str, counts: list[int], seconds: float) -> list[dict[str, object]]:
+async def measure(
+    instance: Instance, sample: str, counts: list[int], seconds: float
+) -> list[dict[str, object]]:
     """Grow the number of streams through ``counts`` and take the cost at each for ``seconds``."""
-    rows = []
+    rows: list[dict[str, object]] = []
     pid = instance.pid("ingest")
     async with contextlib.AsyncExitStack() as stack:
         idle = await _cost(pid, seconds)
         running = 0
         for count in counts:
             for _ in range(count - running):
-                channel = await stack.enter_async_context(await make_channel(instance.http, instance.rtmp))
+                channel = await stack.enter_async_context(
+                    await make_channel(instance.http, instance.rtmp)
+                )
                 await stack.enter_async_context(pushing(instance.ffmpeg, sample, channel))
             running = count
             await asyncio.sleep(5)
@@ -104,8 +112,13 @@ async def _cost(pid: int, seconds: float) -> tuple[float, int, int]:
 
 
 async def run(options: argparse.Namespace) -> Report:
-    report = Report("ingest", "Cost of passthrough streams, 1280x720p30 at 3 Mb/s with AAC: `ingest` and its ffmpeg processes")
-    report.condition(f"no ladder; pictures every 10 s, health and viewer counting on; {options.seconds} s at each number")
+    report = Report(
+        "ingest",
+        "Cost of passthrough streams, 1280x720p30 at 3 Mb/s with AAC: `ingest` and its ffmpeg processes",
+    )
+    report.condition(
+        f"no ladder; pictures every 10 s, health and viewer counting on; {options.seconds} s at each number"
+    )
     environment = {"FOOTLIGHT_LADDER": "off", **options.environment}
     with tempfile.TemporaryDirectory() as folder:
         async with running_instance(environment) as instance:
@@ -118,8 +131,16 @@ async def run(options: argparse.Namespace) -> Report:
 
 def main() -> None:
     parser = arguments("ingest", __doc__)
-    parser.add_argument("--streams", type=int, nargs="*", default=[1, 5, 10, 15, 20], help="numbers of streams to measure at")
-    parser.add_argument("--seconds", type=float, default=30, help="how long to measure at each (default 30)")
+    parser.add_argument(
+        "--streams",
+        type=int,
+        nargs="*",
+        default=[1, 5, 10, 15, 20],
+        help="numbers of streams to measure at",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=30, help="how long to measure at each (default 30)"
+    )
     options = parser.parse_args()
     options.environment = {}
     asyncio.run(run(options)).show(options)

@@ -6,12 +6,18 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, Route, async_playwright
 
 from bench.clockframes import decode_bits
 
 CHROMIUM_ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *(
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+    ),
     *("--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"),
 )
 _PROBE = Path(__file__).with_name("probe.js").read_text(encoding="utf-8")
@@ -53,7 +59,11 @@ class Watch:
         half = [sample.latency for sample in self.samples[len(self.samples) // 2 :]]
         middle = statistics.median(half)
         began = self.samples[0].at
-        outside = [s.at for s in self.samples[: len(self.samples) // 2] if abs(s.latency - middle) > tolerance]
+        outside = [
+            s.at
+            for s in self.samples[: len(self.samples) // 2]
+            if abs(s.latency - middle) > tolerance
+        ]
         return (outside[-1] - began) if outside else 0.0
 
 
@@ -67,7 +77,9 @@ def percentile(values: Sequence[float], share: float) -> float:
 async def chromium(executable: str) -> AsyncIterator[Page]:
     """One headless Chromium with one page of a laptop's size."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=list(CHROMIUM_ARGUMENTS))
+        browser = await playwright.chromium.launch(
+            executable_path=executable, args=list(CHROMIUM_ARGUMENTS)
+        )
         try:
             yield await browser.new_page(viewport={"width": 1440, "height": 900})
         finally:
@@ -79,6 +91,30 @@ async def install_probe(page: Page) -> None:
     await page.add_init_script(f"({_PROBE})()")
 
 
+async def only_rendition(page: Page, name: str) -> None:
+    """Let the page's player see this one rendition of the stream, and no other to switch to."""
+
+    async def handle(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, body=keep_variant(await answer.text(), name))
+
+    await page.route("**/live/*/index.m3u8", handle)
+
+
+def keep_variant(multivariant: str, name: str) -> str:
+    """A multivariant playlist without the variants of other renditions."""
+    kept = []
+    lines = iter(multivariant.splitlines())
+    for line in lines:
+        if not line.startswith("#EXT-X-STREAM-INF"):
+            kept.append(line)
+            continue
+        uri = next(lines)
+        if f"/{name}/" in uri:
+            kept += [line, uri]
+    return "\n".join(kept) + "\n"
+
+
 async def collect(page: Page, watch: Watch) -> None:
     """Move what the page's probe has seen since the last call into ``watch``."""
     seen = await page.evaluate("window.footlightProbe ? window.footlightProbe.drain() : null")
@@ -86,12 +122,23 @@ async def collect(page: Page, watch: Watch) -> None:
         return
     if seen["first"] is not None:
         watch.first = seen["first"] / 1000
-    watch.stalls += [stall["at"] / 1000 for stall in seen["stalls"] if stall["name"] == "waiting" and stall["played"]]
+    watch.stalls += [
+        stall["at"] / 1000
+        for stall in seen["stalls"]
+        if stall["name"] == "waiting" and stall["played"]
+    ]
     for raw in seen["samples"]:
         drawn = decode_bits([int(bit) for bit in raw["bits"]], int(raw["at"]))
         if drawn is None:
             watch.unreadable += 1
             continue
         watch.samples.append(
-            Sample(raw["at"] / 1000, (raw["at"] - drawn) / 1000, raw["width"], raw["rate"], raw["target"], raw["shown"])
+            Sample(
+                raw["at"] / 1000,
+                (raw["at"] - drawn) / 1000,
+                raw["width"],
+                raw["rate"],
+                raw["target"],
+                raw["shown"],
+            )
         )

@@ -43,10 +43,14 @@ class Relay:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connected_at = time.time()
         with contextlib.suppress(ConnectionError):
-            onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+            onward_reader, onward_writer = await asyncio.open_connection(
+                "127.0.0.1", self._target_port
+            )
             self._writers |= {writer, onward_writer}
             try:
-                await asyncio.gather(self._pump(reader, onward_writer), self._pump(onward_reader, writer))
+                await asyncio.gather(
+                    self._pump(reader, onward_writer), self._pump(onward_reader, writer)
+                )
             finally:
                 self._writers -= {writer, onward_writer}
         writer.close()

@@ -15,7 +15,10 @@ class Report:
         self.name = name
         self.title = title
         self.rows: list[dict[str, object]] = []
-        self.conditions = [machine(), f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, load before {os.getloadavg()[0]:.2f}"]
+        self.conditions = [
+            machine(),
+            f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, load before {os.getloadavg()[0]:.2f}",
+        ]
 
     def condition(self, text: str) -> None:
         """State something the figures depend on."""
@@ -30,7 +33,13 @@ class Report:
 
     def as_json(self) -> str:
         return json.dumps(
-            {"bench": self.name, "title": self.title, "conditions": self.conditions, "rows": self.rows}, indent=2
+            {
+                "bench": self.name,
+                "title": self.title,
+                "conditions": self.conditions,
+                "rows": self.rows,
+            },
+            indent=2,
         )
 
     def as_markdown(self) -> str:
@@ -49,13 +58,16 @@ def machine() -> str:
     model = next(
         (
             line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
+            for line in Path("/proc/cpuinfo")
+            .read_text(encoding="ascii", errors="replace")
+            .splitlines()
             if line.startswith(("model name", "Model"))
         ),
         platform.machine(),
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+    system = f"Linux {platform.release()}, Python {platform.python_version()}"
+    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, {system}"
 
 
 def arguments(name: str, description: str | None) -> argparse.ArgumentParser:
@@ -72,4 +84,8 @@ def _cell(value: object) -> str:
 
 
 def _line(cells: list[str], widths: list[int]) -> str:
-    return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + " |"
+    return (
+        "| "
+        + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        + " |"
+    )

@@ -29,13 +29,15 @@ class Channel:
         state: dict[str, Any] = answer.json()
         return state
 
-    async def wait_for(self, wanted: str, timeout: float = 30.0) -> dict[str, Any]:
+    async def wait_for(self, wanted: str, within_s: float = 30.0) -> dict[str, Any]:
         """Wait, by the edge's long poll, until the channel's live state is ``wanted``."""
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(within_s):
             state = await self.state()
             while state["state"] != wanted:
                 answer = await self.client.get(
-                    f"/live/{self.login}/state", params={"v": state["version"]}, timeout=timeout + 5
+                    f"/live/{self.login}/state",
+                    params={"v": state["version"]},
+                    timeout=within_s + 5,
                 )
                 state = answer.json()
         return state

@@ -1,8 +1,10 @@
-"""How soon there is a picture: when a stream starts under an open page, and when a page is opened on a running stream."""
+"""How soon there is a picture: a stream starts under an open page, or a page opens on a running stream."""
 
 import argparse
 import asyncio
 import time
+
+from playwright.async_api import Page
 
 from bench.encoder import ZEROLATENCY_1S, ZEROLATENCY_2S, Profile, encoding
 from bench.instance import Instance, running_instance
@@ -14,7 +16,7 @@ from bench.stage import make_channel
 FIRST_FRAME_DEADLINE_S = 20.0
 
 
-async def first_frame(page, watch: Watch) -> float:  # type: ignore[no-untyped-def]
+async def first_frame(page: Page, watch: Watch) -> float:
     """Unix time at which the page presented its first frame."""
     async with asyncio.timeout(FIRST_FRAME_DEADLINE_S):
         while watch.first is None:
@@ -30,7 +32,9 @@ async def stream_starts(instance: Instance, profile: Profile) -> float:
         await install_probe(page)
         await page.goto(f"{instance.http}/{channel.login}", wait_until="networkidle")
         watch = Watch()
-        async with encoding(instance.ffmpeg, profile, f"rtmp://127.0.0.1:{relay.port}/live/{channel.key}"):
+        async with encoding(
+            instance.ffmpeg, profile, f"rtmp://127.0.0.1:{relay.port}/live/{channel.key}"
+        ):
             shown = await first_frame(page, watch)
     assert relay.connected_at is not None
     return shown - relay.connected_at
@@ -58,12 +62,19 @@ async def page_opens(instance: Instance, profile: Profile, times: int) -> list[f
 
 async def run(options: argparse.Namespace) -> Report:
     report = Report("start", "Time to the first frame, 1280x720p30 at 3 Mb/s with AAC, in Chromium")
-    report.condition(f"{options.times} times each; encoder, servers and browser on this one machine; cold browser cache")
+    report.condition(
+        f"{options.times} times each; encoder, servers and browser on this one machine; cold browser cache"
+    )
     async with running_instance({"FOOTLIGHT_LADDER": "off"}) as instance:
         starts = [await stream_starts(instance, ZEROLATENCY_1S) for _ in range(options.times)]
         report.row(_row(f"RTMP connect to picture in an open page; {ZEROLATENCY_1S.name}", starts))
         for profile in (ZEROLATENCY_1S, ZEROLATENCY_2S):
-            report.row(_row(f"page opened on a running stream; {profile.name}", await page_opens(instance, profile, options.times)))
+            report.row(
+                _row(
+                    f"page opened on a running stream; {profile.name}",
+                    await page_opens(instance, profile, options.times),
+                )
+            )
     return report
 
 
