@@ -196,7 +196,9 @@ async def running_edge(**changes: object) -> AsyncIterator[Edge]:
             async with (
                 aiohttp.ClientSession(connector=connector) as edge.publisher,
                 aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(limit=0), auto_decompress=False
+                    connector=aiohttp.TCPConnector(limit=0),
+                    auto_decompress=False,
+                    skip_auto_headers=["Accept-Encoding"],
                 ) as edge.viewer,
             ):
                 yield edge
