@@ -34,7 +34,7 @@ def decode(cursor: str, order: str, *kinds: type[Key]) -> tuple[Key, ...]:
         if not isinstance(content, list) or len(content) != len(kinds) + 1 or content[0] != order:
             raise ValueError("of another list")
         return tuple(_key(value, kind) for value, kind in zip(content[1:], kinds, strict=True))
-    except (ValueError, binascii.Error, RecursionError) as error:
+    except (ValueError, OverflowError, binascii.Error, RecursionError) as error:
         raise Invalid(
             "This cursor is not one of this list.", code="invalid_cursor", field="cursor"
         ) from error
@@ -47,7 +47,7 @@ def _key(value: object, kind: type[Key]) -> Key:
         time = datetime.fromisoformat(value)
         if time.tzinfo is None:
             raise ValueError("a time without a zone")
-        return time
+        return time.astimezone(UTC)
     if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 <= value < _INT64:
         raise ValueError("not a number")
     return value

@@ -22,27 +22,21 @@ LOGIN_RULE = (
 # First path segments of the web UI, of the edge and of what is planned, and names that would
 # mislead. A channel's page is /<login>, so none of these may be one.
 RESERVED_LOGINS = frozenset(
-    """ about abuse account accounts activity admin administrator analytics announcements api app
-    apps assets auth authorize badges ban bits blog bot broadcast broadcaster browse callback
-    categories category channel channels chat clip clips collections communities community connect
-    contact cookies creator creators dashboard default demo developer developers directory docs
-    donate download downloads drops dvr edit embed emote emotes error events everyone explore export
-    faq favicon favorites features feed feedback feeds followers following follows footlight forgot
-    friends game games graphql guide healthz help highlights home hooks hosting imprint inbox index
-    info ingest instance internal invite irc jobs json language legal library live local localhost
-    login logout lost mail manifest me media members messages metrics mod moderation moderator
-    moderators mods music myself new news nobody notification notifications null oauth oauth2 oembed
-    official operator overlay overlays owner page pages partner partners password payments people
-    playlists plus points policy popout post popular premium press preview privacy profile profiles
-    prometheus public raid readyz recover recovery redirect refund register replay report reports
-    request reset robots root rss rtmp rules safety schedule script search security security_txt
-    server service services session sessions settings setup shop sign_in sign_out sign_up signin
-    signout signup site sitemap source sources staff stat static statistics stats status store
-    stream streamer streamers streaming streams studio styles subscribe subscriptions subs support
-    system tag tags team teams term terms test tests thumbnail thumbnails token tokens top tos
-    trending trust turbo undefined unsubscribe update updates upload uploads user username users
-    verify video videos view viewer viewers vod vods wallet watch web webhook webhooks websocket
-    well_known widget widgets wiki www you
+    """
+    about account activity admin administrator analytics announcements api app apps assets auth
+    authorize badges blog browse callback categories category channel channels chat clip clips
+    collections communities community contact cookies dashboard developers directory docs
+    download downloads dvr embed emotes error events explore faq favicon feed feedback followers
+    following footlight forgot games graphql guide healthz help home hooks imprint inbox index
+    info instance internal invite jobs json legal library live login logout mail manifest me
+    media messages metrics moderation moderator moderators mods news notifications oauth oauth2
+    oembed official overlay overlays password people plus policy popout press preview privacy
+    profile profiles public raid readyz recovery redirect register report reports reset robots
+    root rss rtmp rules safety schedule search security service services session sessions
+    settings setup signin signout signup site sitemap staff stat static stats status store
+    stream streams studio subscribe subscriptions support system tag tags team teams terms token
+    tokens trending unsubscribe upload uploads user users verify video videos vod vods watch
+    webhook webhooks websocket well_known widget widgets wiki www
     """.split()
 )
 
@@ -63,9 +57,10 @@ _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 _USEFUL_FORMATS = frozenset({"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))})
 # Letters that are drawn as nothing.
 _BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f")
-_TAG = re.compile(r"\w(?:[\w '&.+#-]*[\w+#.])?")
+_TAG_PUNCTUATION = frozenset(" '&.+#-_\u200c\u200d")
 _LANGUAGE = re.compile(r"[a-z]{2,3}", re.ASCII)
-_EMAIL = re.compile(r"[^\s@\"(),:;<>\[\\\]]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # fmt: skip
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_EMAIL = re.compile(rf"""[^\s@"(),:;<>\[\]\\]{{1,64}}@(?:{_LABEL}\.)*{_LABEL}""")
 
 
 def clean_text(text: str, limit: int, field: str, *, lines: bool = False) -> str:
@@ -145,13 +140,18 @@ def clean_tag(text: str, field: str = "tags") -> str:
         unicodedata.normalize("NFC", text.strip().removeprefix("#").lower()), TAG_LENGTH, field
     )
     tag = " ".join(tag.split())
-    if not _TAG.fullmatch(tag):
+    if not tag or not tag[0].isalnum() or not all(map(_may_stand_in_tag, tag)):
         raise Invalid(
             "A tag begins with a letter or digit and has letters, digits, spaces and - ' & . + #.",
             code="invalid_tag",
             field=field,
         )
     return tag
+
+
+def _may_stand_in_tag(character: str) -> bool:
+    # Marks: the vowels of many scripts.
+    return unicodedata.category(character)[0] in "LNM" or character in _TAG_PUNCTUATION
 
 
 def clean_tags(texts: Iterable[str], field: str = "tags") -> list[str]:

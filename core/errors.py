@@ -2,6 +2,7 @@
 map them.
 
     DomainError
+    ├── Malformed       the request cannot be read at all
     ├── Invalid         the request's content is wrong; `field` names the part
     ├── Unauthorized    who is asking is not known
     ├── Forbidden       who is asking may not do this
@@ -40,6 +41,12 @@ class DomainError(Exception):
         self.code = code or self.default_code
         self.field = field
         self.retry_after = retry_after
+
+
+class Malformed(DomainError):
+    """The request cannot be read at all."""
+
+    default_code = "bad_request"
 
 
 class Invalid(DomainError):

@@ -25,6 +25,7 @@ from core.errors import (
     DomainError,
     Forbidden,
     Invalid,
+    Malformed,
     NotFound,
     RateLimited,
     Unauthorized,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 log = logger(__name__)
 
 STATUS: dict[type[DomainError], HTTPStatus] = {
+    Malformed: HTTPStatus.BAD_REQUEST,
     Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     Unauthorized: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,

@@ -34,7 +34,8 @@ for i, key in ipairs(KEYS) do
 end
 if wait > 0 then return math.ceil(wait) end
 for i, key in ipairs(KEYS) do
-  redis.call('SET', key, string.format('%.0f', next[i]), 'PX', math.ceil((next[i] - now) / 1000) + 1)
+  local ttl = math.ceil((next[i] - now) / 1000) + 1
+  redis.call('SET', key, string.format('%.0f', next[i]), 'PX', ttl)
 end
 return 0
 """
@@ -42,7 +43,7 @@ return 0
 
 @dataclass(frozen=True)
 class Limit:
-    """`count` requests in `window_s` seconds at once, then one every `window_s / count`."""
+    """`count` requests at once, and then again one every `window_s / count` seconds."""
 
     name: str
     count: float

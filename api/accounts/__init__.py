@@ -1,0 +1,1 @@
+"""Accounts: registering, logins and their tokens, passwords, oneself."""

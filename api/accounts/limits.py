@@ -1,0 +1,26 @@
+"""How often what may be abused may be done. All are multiplied by the setting `rate_limit_factor`.
+
+An address is an IPv4 address or an IPv6 /64. The limits per address are generous because carriers
+and schools put many people behind one; those per account are what stops guessing.
+"""
+
+from __future__ import annotations
+
+from core.limits import Limit
+
+LOGIN_ACCOUNT_FROM_ADDRESS = Limit("account_address", 10, 300)
+# Against guessing from many addresses; high enough that a stranger cannot easily lock somebody out.
+LOGIN_ACCOUNT = Limit("account", 100, 3600)
+LOGIN_ADDRESS = Limit("address", 60, 300)
+
+REGISTER_ADDRESS = Limit("address", 60, 3600)
+
+FORGOT_ACCOUNT = Limit("account", 3, 3600)
+FORGOT_ADDRESS = Limit("address", 20, 3600)
+
+RESET_ADDRESS = Limit("address", 20, 600)
+
+# Asking for the password again: changing it, the address, deleting the account.
+CONFIRM_ACCOUNT = Limit("account", 10, 300)
+
+KEYS_ACCOUNT = Limit("account", 20, 3600)

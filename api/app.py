@@ -1,0 +1,133 @@
+"""Wiring: the one place where the parts of `api` are made and put together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from api import documentation, housekeeping, instance
+from api.accounts import routes as accounts
+from api.accounts.passwords import Passwords, open_passwords
+from api.authentication import Authentication
+from api.channels import keys
+from api.channels import routes as channels
+from api.mail import Mailer, open_mailer
+from api.operations import PREFIX, Operation, handler_of
+from api.probes import ingest_check
+from api.streams import routes as streams
+from core.bus import Bus, open_bus
+from core.cache import check_redis, open_redis
+from core.db.engine import Database, open_database
+from core.derived import Purpose, derive
+from core.events import Event, StreamKeyUsed
+from core.http import IPNetwork, client_address, make_app, parse_networks
+from core.limits import Limiter
+from core.outbox import relay
+from core.service import Service
+from core.settings import Settings
+from core.storage import open_storage
+from core.tokens import Tokens
+
+AREAS = (
+    instance.instance,
+    accounts.auth,
+    accounts.me,
+    channels.channels,
+    channels.stream_keys,
+    streams.streams,
+)
+
+
+@dataclass(frozen=True)
+class Api:
+    """What operations work with."""
+
+    settings: Settings
+    database: Database
+    bus: Bus
+    limiter: Limiter
+    tokens: Tokens
+    authentication: Authentication
+    passwords: Passwords
+    mailer: Mailer
+    pepper: bytes
+    trusted_proxies: tuple[IPNetwork, ...]
+
+    def client_address(self, request: web.Request) -> str:
+        """The client's address, as far as proxies that we trust tell."""
+        return client_address(request, self.trusted_proxies)
+
+    def limit_subject(self, name: str) -> str:
+        """`name`, which may be anything, as a short key: Redis need not hold addresses of people."""
+        return hashlib.blake2b(name.encode(), key=self.pepper, digest_size=12).hexdigest()
+
+
+def operations() -> list[Operation]:
+    """Every operation of the API."""
+    return [operation for area in AREAS for operation in area.declared]
+
+
+async def build(service: Service) -> None:
+    """Make the whole service."""
+    settings = service.settings
+    database = await service.enter(open_database(settings))
+    redis = await service.enter(open_redis(settings))
+    bus = await service.enter(open_bus(settings))
+    storage = await service.enter(open_storage(settings))
+    mailer = await service.enter(open_mailer(settings, service.metrics))
+    tokens = Tokens(database, settings)
+    passwords = await service.enter(open_passwords())
+    api = Api(
+        settings=settings,
+        database=database,
+        bus=bus,
+        limiter=Limiter(redis, settings.rate_limit_factor),
+        tokens=tokens,
+        authentication=Authentication(database, tokens, settings),
+        passwords=passwords,
+        mailer=mailer,
+        pepper=derive(settings, Purpose.STREAM_KEY_PEPPER),
+        trusted_proxies=parse_networks(settings.trusted_proxies),
+    )
+    service.check("postgres", database.check)
+    service.check("redis", lambda: check_redis(redis))
+    service.check("nats", bus.check)
+    service.check("s3", storage.check)
+    service.check("ingest", ingest_check(settings.ingest_listen))
+    service.spawn(relay(database, bus, settings), "outbox")
+    service.spawn(bus.consume("api-stream-keys", [StreamKeyUsed], _mark_used(api)), "keys-used")
+    service.spawn(housekeeping.run(database), "housekeeping")
+    app = make_app(service, _headers)
+    add_routes(app, api)
+    await service.listen(app, settings.api_listen)
+
+
+def add_routes(app: web.Application, api: Api) -> None:
+    """Serve every operation, and the documentation of them."""
+    for operation in operations():
+        path = operation.path.replace("{id}", r"{id:[0-9]{1,19}}")
+        app.router.add_route(operation.method, PREFIX + path, handler_of(operation, api))
+    documentation.add_routes(app, operations(), api.settings)
+
+
+def _mark_used(api: Api) -> Callable[[Event], Awaitable[None]]:
+    async def handle(event: Event) -> None:
+        if not isinstance(event, StreamKeyUsed):
+            return
+        async with api.database.session() as session:
+            await keys.mark_used(session, event.key_id, event.at)
+
+    return handle
+
+
+@web.middleware
+async def _headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    response = await handler(request)
+    if not response.prepared:
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return response

@@ -1,0 +1,1 @@
+"""Channels: their pages' data and their stream keys."""

@@ -1,0 +1,1 @@
+"""The live directory, and a streamer's view of the own stream."""
