@@ -355,6 +355,14 @@ class Sessions:
             self._cut(session, now, effects)
         return effects
 
+    def gone(self, name: str, now: float) -> list[Effect]:
+        """The publisher `name` is no longer in nginx, whatever its hooks will say."""
+        session = self.of_name(name)
+        effects: list[Effect] = []
+        if session and session.phase is not Phase.CLOSING:
+            self._cut(session, now, effects)
+        return effects
+
     def adopt(self, session: Session) -> None:
         """Take over a session that an earlier life of this process ran."""
         self._by_channel[session.channel_id] = session

@@ -1,0 +1,86 @@
+"""What the ingest service is made of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from core.bus import open_bus
+from core.db.engine import open_database
+from core.derived import Purpose, derive
+from core.events import StreamKeyRevoked, UserDeleted
+from core.http import make_app
+from core.outbox import relay
+from core.service import Service
+from ingest.attempts import Attempts
+from ingest.director import Director
+from ingest.edge import Edges
+from ingest.gate import Gate
+from ingest.hooks import add_routes
+from ingest.machine import Machine, learn
+from ingest.metrics import IngestMetrics
+from ingest.nginx import open_nginx
+from ingest.publisher import MediaFolder
+from ingest.reconcile import reconcile, watch_health, watch_viewers
+
+#: The question the API asks to end a stream; every node of ingest hears it.
+END_STREAM = "footlight.rpc.ingest.end_stream"
+
+
+@asynccontextmanager
+async def _open_director(director: Director) -> AsyncIterator[Director]:
+    try:
+        yield director
+    finally:
+        await director.stop()
+
+
+async def build(service: Service) -> None:
+    """Construct the service and start everything it runs."""
+    settings = service.settings
+    program = str(settings.ffmpeg_path)
+    metrics = IngestMetrics(service.metrics)
+    database = await service.enter(open_database(settings))
+    bus = await service.enter(open_bus(settings))
+    nginx = await service.enter(open_nginx(settings))
+    edges = Edges(settings.edge_internal_urls, metrics.edge_seconds.observe)
+    media = MediaFolder(settings.media_dir, settings.media_quota_bytes)
+    machine = Machine()
+    attempts = Attempts(database, metrics)
+    director = await service.enter(
+        _open_director(
+            Director(
+                settings,
+                database=database,
+                gate=Gate(database, derive(settings, Purpose.STREAM_KEY_PEPPER)),
+                attempts=attempts,
+                nginx=nginx,
+                edges=edges,
+                media=media,
+                machine=machine,
+                metrics=metrics,
+            )
+        )
+    )
+    service.check("postgres", database.check)
+
+    service.spawn(edges.run(), "edges")
+    service.spawn(machine.watch(), "machine")
+    service.spawn(attempts.run(), "attempts")
+    service.spawn(relay(database, bus, settings), "outbox")
+    service.spawn(director.keep_deadlines(), "deadlines")
+    service.spawn(reconcile(director, nginx, settings), "reconcile")
+    service.spawn(watch_health(director, database), "health")
+    service.spawn(watch_viewers(director, edges, database), "viewers")
+    service.spawn(
+        bus.consume(
+            f"ingest-{settings.node_id}", [StreamKeyRevoked, UserDeleted], director.happened
+        ),
+        "events",
+    )
+    service.spawn(learn(machine, program, settings.data_dir / "encoders.json"), "encoders")
+    await bus.respond(END_STREAM, director.end_stream)
+
+    app = make_app(service)
+    add_routes(app, director)
+    await service.listen(app, settings.ingest_listen)

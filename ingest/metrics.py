@@ -1,0 +1,63 @@
+"""What ingest counts and measures, for /metrics."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from core.metrics import Metrics
+
+#: From parts on time to those a low-latency player stalls on, seconds.
+_LATENESS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+class IngestMetrics:
+    """Ingest's own metrics on the process's registry."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        registry = metrics.registry
+        self.publishes = Counter(
+            "footlight_ingest_publishes",
+            "Publish attempts by outcome (accepted, or the code of the refusal).",
+            ("outcome",),
+            registry=registry,
+        )
+        self.sessions = Gauge(
+            "footlight_ingest_sessions", "Running sessions by phase.", ("phase",), registry=registry
+        )
+        self.parts = Counter("footlight_ingest_parts", "Parts published.", registry=registry)
+        self.part_lateness = Histogram(
+            "footlight_ingest_part_lateness_seconds",
+            "How much later than the best so far on its timeline a part was published.",
+            buckets=_LATENESS,
+            registry=registry,
+        )
+        self.worker_restarts = Counter(
+            "footlight_ingest_ffmpeg_restarts",
+            "ffmpeg processes that ended without reason and were started again.",
+            ("role",),
+            registry=registry,
+        )
+        self.edge_seconds = Histogram(
+            "footlight_ingest_edge_post_seconds",
+            "Time until an edge had acknowledged a playlist or state.",
+            buckets=_LATENESS,
+            registry=registry,
+        )
+        self.ladder_speed = Gauge(
+            "footlight_ingest_ladder_speed",
+            "Media seconds per second of the slowest rung of all ladders; 1 keeps up.",
+            registry=registry,
+        )
+        self.rungs_dropped = Counter(
+            "footlight_ingest_rungs_dropped",
+            "Rungs ended because the machine was too slow.",
+            registry=registry,
+        )
+        self.media_bytes = Gauge(
+            "footlight_ingest_media_bytes", "Live media held in memory.", registry=registry
+        )
+        self.takeovers = Counter(
+            "footlight_ingest_takeovers",
+            "Running streams taken over by a newer publisher.",
+            registry=registry,
+        )

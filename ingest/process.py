@@ -1,0 +1,233 @@
+"""Child processes: started without a shell, gone when we are, their last words kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from core.logs import logger
+
+log = logger(__name__)
+
+STDERR_LINES = 40
+LINE_LIMIT = 4096
+READ_BYTES = 256 * 1024
+#: Room for most of a second of video while the loop is busy; the default of 64 kB is a sixth of one.
+PIPE_BYTES = 256 * 1024
+_SETPRIV = shutil.which("setpriv")
+
+
+def widen(pipe: int) -> None:
+    """Give a pipe more room, where the user's quota of pipe memory still allows it."""
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def guarded(argv: Sequence[str]) -> list[str]:
+    """`argv` so that the kernel kills it when this process dies, however that happens.
+
+    By util-linux's setpriv rather than a function run between fork and exec, which could deadlock in
+    a process with threads.
+    """
+    if _SETPRIV is None:
+        return list(argv)
+    return [_SETPRIV, "--pdeathsig", "KILL", "--", *argv]
+
+
+class Child:
+    """A running program in a process group of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
+        self.name = name
+        self.pid = process.pid
+        self.tail: deque[str] = deque(maxlen=STDERR_LINES)
+        self._process = process
+        self._reading = asyncio.create_task(self._read_stderr(), name=f"stderr-{name}")
+
+    @classmethod
+    async def start(
+        cls,
+        argv: Sequence[str],
+        name: str,
+        *,
+        stdin: int = asyncio.subprocess.DEVNULL,
+        stdout: int = asyncio.subprocess.DEVNULL,
+        pass_fds: Sequence[int] = (),
+    ) -> Child:
+        """Start `argv`; the descriptors given are the caller's to close. Raises OSError."""
+        process = await asyncio.create_subprocess_exec(
+            *guarded(argv),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=asyncio.subprocess.PIPE,
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+            limit=LINE_LIMIT,
+        )
+        return cls(process, name)
+
+    async def _read_stderr(self) -> None:
+        stderr = self._process.stderr
+        if stderr is None:
+            return
+        while True:
+            try:
+                line = await stderr.readline()
+            except ValueError:
+                # A line beyond the limit was thrown away.
+                continue
+            if not line:
+                return
+            self.tail.append(line.decode("utf-8", "replace").rstrip()[:500])
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    async def wait(self) -> int:
+        """Exit status, once it is there and stderr has been read."""
+        status = await self._process.wait()
+        await asyncio.wait({self._reading}, timeout=1)
+        return status
+
+    def kill(self) -> None:
+        """End it and whatever it started, now."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    async def close(self) -> int:
+        """Kill it if it still runs, and reap it."""
+        self.kill()
+        status = await self.wait()
+        self._reading.cancel()
+        return status
+
+
+class PipeReader:
+    """Calls `on_data` with what comes out of a pipe and `on_end` once, on the event loop.
+
+    Reads straight from the descriptor: one system call and one callback per wake-up is a third of what
+    a stream reader costs, and this happens a hundred times a second per stream.
+    """
+
+    def __init__(
+        self, pipe: int, on_data: Callable[[bytes], None], on_end: Callable[[], None]
+    ) -> None:
+        self._pipe = pipe
+        self._on_data = on_data
+        self._on_end = on_end
+        self._loop = asyncio.get_running_loop()
+        self._reading = False
+        os.set_blocking(pipe, False)
+
+    def start(self) -> None:
+        """Begin to read; until then the writer fills the pipe."""
+        if self._pipe >= 0 and not self._reading:
+            self._reading = True
+            self._loop.add_reader(self._pipe, self._readable)
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._pipe, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._on_data(data)
+        else:
+            self.close()
+            self._on_end()
+
+    def close(self) -> None:
+        """Stop reading, without `on_end`."""
+        if self._pipe >= 0:
+            if self._reading:
+                self._loop.remove_reader(self._pipe)
+            os.close(self._pipe)
+            self._pipe = -1
+
+
+class PipeWriter:
+    """Writes into a pipe without ever waiting: what does not fit is held, up to `limit` bytes.
+
+    `on_overflow` is called once when the other side has fallen too far behind or is gone.
+    """
+
+    def __init__(self, pipe: int, limit: int, on_overflow: Callable[[], None]) -> None:
+        self._pipe = pipe
+        self._limit = limit
+        self._on_overflow = on_overflow
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[bytes] = deque()
+        self._held = 0
+        self._closing = False
+        os.set_blocking(pipe, False)
+
+    @property
+    def held(self) -> int:
+        """Bytes that the reader has not taken yet."""
+        return self._held
+
+    def write(self, data: bytes) -> None:
+        """Queue `data`. After an overflow or `finish` it is thrown away."""
+        if self._pipe < 0 or self._closing or not data:
+            return
+        if not self._waiting:
+            data = self._try(data)
+            if not data or self._pipe < 0:
+                return
+            self._loop.add_writer(self._pipe, self._writable)
+        self._waiting.append(data)
+        self._held += len(data)
+        if self._held > self._limit:
+            self._fail()
+
+    def finish(self) -> None:
+        """Close the pipe once everything is written: the reader then sees its end."""
+        self._closing = True
+        if not self._waiting:
+            self.close()
+
+    def close(self) -> None:
+        """Close the pipe at once."""
+        if self._pipe >= 0:
+            self._loop.remove_writer(self._pipe)
+            os.close(self._pipe)
+            self._pipe = -1
+            self._waiting.clear()
+            self._held = 0
+
+    def _try(self, data: bytes) -> bytes:
+        try:
+            return data[os.write(self._pipe, data) :]
+        except BlockingIOError:
+            return data
+        except OSError:
+            self._fail()
+            return b""
+
+    def _writable(self) -> None:
+        while self._waiting:
+            data = self._waiting.popleft()
+            rest = self._try(data)
+            if self._pipe < 0:
+                return
+            self._held -= len(data) - len(rest)
+            if rest:
+                self._waiting.appendleft(rest)
+                return
+        self._loop.remove_writer(self._pipe)
+        if self._closing:
+            self.close()
+
+    def _fail(self) -> None:
+        self.close()
+        self._on_overflow()

@@ -1,0 +1,73 @@
+"""A picture of the running stream, and how loud it is: one short ffmpeg on a finished segment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from core.logs import logger
+from ingest import ffmpeg
+from ingest.process import guarded
+
+log = logger(__name__)
+
+#: At once over all streams: it is never worth a stall of one of them.
+AT_ONCE = 2
+TIMEOUT_S = 5.0
+MAX_BYTES = 2 * 1024 * 1024
+FILE_NAME = "thumbnail.jpg"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a segment gave: a JPEG (None without picture), mean and peak in dBFS."""
+
+    picture: bytes | None
+    levels: tuple[float, float] | None
+
+
+class Photographer:
+    """Takes pictures, a few at a time."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def look(self, media: bytes, *, has_video: bool, has_audio: bool) -> Look | None:
+        """Decode `media` (initialization section and segment); None when ffmpeg could not."""
+        if not has_video and not has_audio:
+            return None
+        argv = (
+            ffmpeg.thumbnail(self._program, has_audio=has_audio)
+            if has_video
+            else ffmpeg.level(self._program)
+        )
+        async with self._places:
+            output, stderr = await self._run(argv, media)
+        levels = ffmpeg.volume(stderr) if has_audio else None
+        # A JPEG begins and ends with its markers; anything else is a picture cut short.
+        whole = output.startswith(b"\xff\xd8") and output.endswith(b"\xff\xd9")
+        if has_video and not whole:
+            log.debug("thumbnail_failed", stderr=stderr[-300:])
+        picture = output if whole and len(output) <= MAX_BYTES else None
+        return Look(picture, levels) if picture or levels else None
+
+    async def _run(self, argv: list[str], media: bytes) -> tuple[bytes, str]:
+        process = await asyncio.create_subprocess_exec(
+            *guarded(argv),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                output, stderr = await process.communicate(media)
+        except TimeoutError:
+            return b"", "took too long"
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        return output, stderr.decode("utf-8", "replace")
