@@ -37,7 +37,9 @@ class Feed:
 
     async def __aenter__(self) -> "Feed":
         self._http = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self.internal)))
-        await self._put(f"sessions/{self.session}", f"#EXTM3U\n{self.session}/{RENDITION}/index.m3u8?p={{p}}\n")
+        await self._put(
+            f"sessions/{self.session}", f"#EXTM3U\n{self.session}/{RENDITION}/index.m3u8?p={{p}}\n"
+        )
         await self._put(f"channels/{self.login}", '{"state":"live"}', {"X-Session": self.session})
         # A window's worth at once, so that viewers find a stream that has been running for a while.
         for _ in range(LISTED_SEGMENTS * PARTS_PER_SEGMENT + 3):
@@ -77,7 +79,10 @@ class Feed:
     async def _post(self) -> None:
         msn, index = self.position
         complete = msn if index == PARTS_PER_SEGMENT - 1 else msn - 1
-        whole, delta = self.playlist(skip=0), self.playlist(skip=max(0, min(LISTED_SEGMENTS, complete) - 3))
+        whole, delta = (
+            self.playlist(skip=0),
+            self.playlist(skip=max(0, min(LISTED_SEGMENTS, complete) - 3)),
+        )
         headers = {
             "X-Msn": str(msn),
             "X-Part": str(index),
@@ -91,7 +96,9 @@ class Feed:
         await self._put(f"playlists/{self.session}/{RENDITION}", whole + delta, headers)
 
     async def _put(self, path: str, body: str, headers: dict[str, str] | None = None) -> None:
-        async with self._http.put(f"http://edge/{path}", data=body.encode(), headers=headers) as answer:
+        async with self._http.put(
+            f"http://edge/{path}", data=body.encode(), headers=headers
+        ) as answer:
             answer.raise_for_status()
 
     def _expire(self, msn: int) -> None:
@@ -113,11 +120,17 @@ class Feed:
             f"#EXT-X-PART-INF:PART-TARGET={PART_TARGET:.5f}",
             f"#EXT-X-MEDIA-SEQUENCE:{first}",
         ]
-        lines += [f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skip}"] if skip else ['#EXT-X-MAP:URI="init-0.mp4"']
+        lines += (
+            [f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skip}"] if skip else ['#EXT-X-MAP:URI="init-0.mp4"']
+        )
         for segment in range(first + skip, msn + 1):
-            lines += self._segment(segment, last=index if segment == msn else PARTS_PER_SEGMENT - 1, complete=complete)
+            lines += self._segment(
+                segment, last=index if segment == msn else PARTS_PER_SEGMENT - 1, complete=complete
+            )
         lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="part-{self.number + 1}.m4s"')
-        lines.append(f'#EXT-X-RENDITION-REPORT:URI="../audio/index.m3u8",LAST-MSN={msn},LAST-PART={index}')
+        lines.append(
+            f'#EXT-X-RENDITION-REPORT:URI="../audio/index.m3u8",LAST-MSN={msn},LAST-PART={index}'
+        )
         return "\n".join([*lines, ""])
 
     def _segment(self, segment: int, last: int, complete: int) -> list[str]:
@@ -127,7 +140,9 @@ class Feed:
             number = (segment - 1) * PARTS_PER_SEGMENT + part
             if number > self.number - LISTED_PARTS:
                 independent = ",INDEPENDENT=YES" if part == 0 else ""
-                lines.append(f'#EXT-X-PART:DURATION={PART_TARGET:.5f},URI="part-{number}.m4s"{independent}')
+                lines.append(
+                    f'#EXT-X-PART:DURATION={PART_TARGET:.5f},URI="part-{number}.m4s"{independent}'
+                )
         if segment <= complete:
             lines += [f"#EXTINF:{PARTS_PER_SEGMENT * PART_TARGET:.5f},", f"seg-{segment}.m4s"]
         return lines

@@ -28,11 +28,17 @@ class Result:
 
 def request(path: str, host: str, **headers: str) -> bytes:
     """A kept-alive GET as bytes."""
-    lines = [f"GET {path} HTTP/1.1", f"Host: {host}", *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items())]
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: {host}",
+        *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items()),
+    ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def hammer(address: tuple[str, int], requests: Sequence[bytes], connections: int, seconds: float) -> Result:
+def hammer(
+    address: tuple[str, int], requests: Sequence[bytes], connections: int, seconds: float
+) -> Result:
     """Send ``requests`` in turn over ``connections`` for ``seconds``.
 
     All answers must be 200 and of one size, as a static file's or an unchanging playlist's are; RuntimeError if not.
@@ -64,7 +70,7 @@ def hammer(address: tuple[str, int], requests: Sequence[bytes], connections: int
             connection = sockets[descriptor]
             received = connection.recv_into(buffer)
             left = pending[descriptor]
-            if left == size and buffer[9:12] != b"200" or received == 0 or received > left:
+            if (left == size and buffer[9:12] != b"200") or received == 0 or received > left:
                 raise RuntimeError(f"unexpected answer: {bytes(buffer[:200])!r}")
             if received < left:
                 pending[descriptor] = left - received
@@ -86,8 +92,12 @@ def _answer_size(address: tuple[str, int], message: bytes) -> int:
         data = b""
         while b"\r\n\r\n" not in data:
             data += connection.recv(65536)
-        head, _, body = data.partition(b"\r\n\r\n")
+        head = data.partition(b"\r\n\r\n")[0]
         if b" 200 " not in head.split(b"\r\n")[0]:
             raise RuntimeError(f"unexpected answer: {head!r}")
-        length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+        length = next(
+            int(line.split(b":")[1])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length")
+        )
         return len(head) + 4 + length

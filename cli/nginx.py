@@ -100,7 +100,7 @@ def render_ingest(values: IngestNginx) -> str:
         "ingest.conf.template",
         {
             "MODULES_DIR": _path(values.modules_dir),
-            "RTMP_LISTEN": _match(_LISTEN, values.rtmp_listen),
+            "RTMP_LISTEN": "\n        ".join(_rtmp_listen(values.rtmp_listen)),
             "HTTP_PORT": str(int(values.http_port)),
             "INGEST_SOCKET": _path(values.ingest_socket),
             "BOOT_ID": _match(re.compile(r"[A-Za-z0-9_.-]{1,64}"), values.boot_id),
@@ -171,6 +171,15 @@ def prepare(folder: Path, configuration: str) -> None:
 def command(nginx: Path, folder: Path) -> list[str]:
     """The argv of an instance in ``folder``; it stays in the foreground and logs to stderr."""
     return [str(nginx), "-p", f"{folder}/", "-c", "nginx.conf", "-e", "stderr"]
+
+
+def _rtmp_listen(public: str) -> list[str]:
+    """The listeners for ``public``: workers pull over 127.0.0.1, whatever address streamers use."""
+    host, _, port = _match(_LISTEN, public).rpartition(":")
+    addresses = [public]
+    if host not in ("127.0.0.1", "0.0.0.0", "*"):  # noqa: S104
+        addresses.append(f"127.0.0.1:{port}")
+    return [f"listen {address} so_keepalive=15s:5s:3;" for address in addresses]
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:

@@ -20,11 +20,11 @@ end
 
 --- Stores a channel's state: `body` a JSON object, `session` the live session or "".
 function channels.put(login, session, body)
-    local opened = body:match("^%s*(%b{})%s*$")
-    if not opened then
+    -- Our own service writes it; the fields that the edge adds go before its last brace.
+    local fields = body:match("^%s*{%s*(.-)%s*}%s*$")
+    if not fields then
         return nil, "the body is no JSON object"
     end
-    local fields = opened:sub(2, -2):match("^%s*(.-)%s*$")
     local stored, problem = store:safe_set("c:" .. login, session .. "\n" .. fields, session == "" and OFFLINE_TTL_S or 0)
     if not stored then
         return nil, problem

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import aiohttp
 
-from cli import nginx
+from cli import nginx as configuration
 from cli.instance import free_port
 from cli.toolchain import Toolchain
 from tests.harness import eventually
@@ -44,7 +45,7 @@ class Nginx:
         program = Toolchain.from_environment().program("nginx")
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                nginx.command(program.path, self.folder),
+                configuration.command(program.path, self.folder),
                 env={**os.environ, **program.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -82,7 +83,7 @@ class Edge:
     root: Path
     port: int
     nginx: Nginx
-    values: nginx.EdgeNginx
+    values: configuration.EdgeNginx
     publisher: aiohttp.ClientSession = field(init=False)
     viewer: aiohttp.ClientSession = field(init=False)
 
@@ -94,7 +95,10 @@ class Edge:
     def media(self) -> Path:
         return self.values.media_dir
 
-    def wait_until_ready(self) -> None:
+    def start(self) -> None:
+        """Run nginx and wait until it answers. A killed nginx leaves its socket in the way."""
+        self.values.internal_socket.unlink(missing_ok=True)
+        self.nginx.start()
         eventually(lambda: _answers(self.values.internal_socket), what="the edge answers")
 
     async def put_playlist(
@@ -170,7 +174,7 @@ async def running_edge(**changes: object) -> AsyncIterator[Edge]:
         for name in ("media", "web/assets"):
             (root / name).mkdir(parents=True)
         port = free_port(_taken_ports)
-        values = nginx.EdgeNginx(
+        values = configuration.EdgeNginx(
             **{
                 "modules_dir": toolchain.nginx_modules()[0].parent,
                 "lua_package_path": toolchain.lua_package_path(),
@@ -187,11 +191,10 @@ async def running_edge(**changes: object) -> AsyncIterator[Edge]:
             }  # type: ignore[arg-type]
         )
         server = Nginx(root / "edge")
-        nginx.prepare(server.folder, nginx.render_edge(values))
+        configuration.prepare(server.folder, configuration.render_edge(values))
         edge = Edge(root, port, server, values)
-        server.start()
+        edge.start()
         try:
-            edge.wait_until_ready()
             connector = aiohttp.UnixConnector(str(values.internal_socket))
             async with (
                 aiohttp.ClientSession(connector=connector) as edge.publisher,
@@ -207,8 +210,6 @@ async def running_edge(**changes: object) -> AsyncIterator[Edge]:
 
 
 def _answers(path: Path) -> bool:
-    import socket
-
     with socket.socket(socket.AF_UNIX) as client:
         try:
             client.connect(str(path))

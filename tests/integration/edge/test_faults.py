@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 
 import pytest
@@ -33,9 +31,7 @@ async def holding(edge: Edge, number: int) -> bool:
 
 async def test_reload_with_held_requests(edge: Edge) -> None:
     await edge.put_playlist("s", "source", msn=5, part=0, complete=4, number=20)
-    waiters = [
-        asyncio.create_task(held(edge, "_HLS_msn=5&_HLS_part=1")) for _ in range(100)
-    ]
+    waiters = [asyncio.create_task(held(edge, "_HLS_msn=5&_HLS_part=1")) for _ in range(100)]
     await eventually_async(lambda: holding(edge, 100), what="100 held")
     before = set(edge.nginx.workers())
     edge.nginx.reload()
@@ -53,9 +49,7 @@ async def test_reload_with_held_requests(edge: Edge) -> None:
 
 async def test_reload_while_the_stream_stands_still(edge: Edge) -> None:
     await edge.put_playlist("s", "source", msn=5, part=0, complete=4, number=20)
-    waiters = [
-        asyncio.create_task(held(edge, "_HLS_msn=5&_HLS_part=1")) for _ in range(100)
-    ]
+    waiters = [asyncio.create_task(held(edge, "_HLS_msn=5&_HLS_part=1")) for _ in range(100)]
     await eventually_async(lambda: holding(edge, 100), what="100 held")
     before = set(edge.nginx.workers())
     edge.nginx.reload()

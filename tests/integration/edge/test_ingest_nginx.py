@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,21 +148,6 @@ async def _answers(ingest: Ingest) -> bool:
         return False
 
 
-def probe(path: Path) -> dict[str, str]:
-    """The video stream of a file, as ffprobe names it."""
-    import subprocess
-
-    program = Toolchain.from_environment().program("ffprobe")
-    found = subprocess.run(
-        [str(program.path), "-v", "error", "-show_streams", "-of", "json", str(path)],
-        env={**os.environ, **program.environment},
-        capture_output=True,
-        check=True,
-    )
-    streams: list[dict[str, str]] = json.loads(found.stdout)["streams"]
-    return streams[0]
-
-
 @pytest.mark.parametrize("codec", list(CODECS))
 async def test_early_subscriber_gets_the_renamed_stream(ingest: Ingest, codec: str) -> None:
     target = ingest.root / "pulled.flv"
@@ -241,9 +226,7 @@ async def test_clean_stop_comes_in_order(ingest: Ingest) -> None:
         process.terminate()
         await process.wait()
     await eventually_async(lambda: _has(ingest, "disconnect"), what="disconnect hook")
-    order = {
-        name: int(headers["X-Nginx-Connection"]) for name, _, headers in ingest.hooks.calls
-    }
+    order = {name: int(headers["X-Nginx-Connection"]) for name, _, headers in ingest.hooks.calls}
     assert order["publish"] < order["publish_done"] < order["disconnect"]
 
 
@@ -278,8 +261,6 @@ async def test_silent_client_is_gone_after_its_timeout(ingest: Ingest) -> None:
 
 
 async def test_frozen_publisher_is_dropped(ingest: Ingest) -> None:
-    import signal
-
     async with ingest.push("h264") as process:
         await eventually_async(lambda: _has(ingest, "update"), what="update hook")
         process.send_signal(signal.SIGSTOP)

@@ -87,9 +87,7 @@ async def test_what_is_not_hinted_is_unknown(edge: Edge, name: str) -> None:
 
 @pytest.mark.parametrize("how", ["ended", "forgotten", "skipped", "stalled"])
 async def test_hinted_part_that_never_comes(edge: Edge, how: str) -> None:
-    await edge.put_playlist(
-        "s", "source", msn=5, part=2, complete=4, number=20, target_duration=1
-    )
+    await edge.put_playlist("s", "source", msn=5, part=2, complete=4, number=20, target_duration=1)
 
     async def get() -> int:
         async with edge.viewer.get(f"{edge.url}{BASE}/part-21.m4s") as answer:

@@ -19,7 +19,9 @@ def address(edge: Edge, query: str = "", rendition: str = "source", session: str
     return f"{edge.url}/live/ann/{session}/{rendition}/index.m3u8{'?' if query else ''}{query}"
 
 
-async def get(edge: Edge, query: str = "", **headers: str) -> tuple[int, aiohttp.ClientResponse, bytes]:
+async def get(
+    edge: Edge, query: str = "", **headers: str
+) -> tuple[int, aiohttp.ClientResponse, bytes]:
     async with edge.viewer.get(address(edge, query), headers=headers) as answer:
         return answer.status, answer, await answer.read()
 
@@ -128,9 +130,7 @@ async def test_end_releases_the_held_and_ignores_directives(edge: Edge) -> None:
 
 
 async def test_stalled_stream_answers_503_after_three_target_durations(edge: Edge) -> None:
-    await edge.put_playlist(
-        "s", "source", msn=5, part=2, complete=4, number=20, target_duration=1
-    )
+    await edge.put_playlist("s", "source", msn=5, part=2, complete=4, number=20, target_duration=1)
     began = time.monotonic()
     status, answer, body = await get(edge, "_HLS_msn=5&_HLS_part=3")
     assert status == 503

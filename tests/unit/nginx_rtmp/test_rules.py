@@ -111,7 +111,10 @@ def test_directives(rules: LuaJit, arguments: str, expected: str) -> None:
     source = "local e, m, p, s = module.directives({%s}) return e, m, p, s" % arguments  # noqa: UP031
     joined = f"local function f() {source} end local e, m, p, s = f() "
     assert (
-        rules.run(joined + "return table.concat({tostring(e), tostring(m), tostring(p), tostring(s)}, ' ')")
+        rules.run(
+            joined
+            + "return table.concat({tostring(e), tostring(m), tostring(p), tostring(s)}, ' ')"
+        )
         == expected
     )
 
