@@ -1,7 +1,7 @@
 """What the launcher starts: gives up root, sets up what is missing, and becomes the command.
 
-Standard library only. The process keeps its pid through all of it: `./footlight up` started by a service
-manager is the process that is signalled in the end.
+Standard library only. The process keeps its pid through all of it: `./footlight up` started by a
+service manager is the process that is signalled in the end.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ from cli.toolchain import default_data, default_root  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:
-    """Run `footlight` with `arguments`. Returns a status only when it ends here; else it becomes the command."""
+    """Run `footlight` with `arguments`. Returns a status only when it ends here; else it becomes
+    the command.
+    """
     options = parse(arguments)
     if getattr(options, "data", None):
         options.data = options.data.expanduser().absolute()
@@ -64,7 +66,7 @@ def _with_data(arguments: list[str], data: Path) -> list[str]:
     return [kept[0], "--data", str(data), *kept[1:]]
 
 
-# --- as root ----------------------------------------------------------------------------------------------
+# --- as root --------------------------------------------------------------------------------------
 
 
 def as_root(options: argparse.Namespace, arguments: list[str]) -> int:
@@ -91,14 +93,16 @@ def as_root(options: argparse.Namespace, arguments: list[str]) -> int:
             environment["FOOTLIGHT_MOUNTED_DATA"] = str(data)
             data = mount[1]
         arguments = _with_data(arguments, data)
-    low_ports = any(getattr(options, name, 0) in range(1, 1024) for name in ("http_port", "rtmp_port"))
+    low_ports = any(
+        getattr(options, name, 0) in range(1, 1024) for name in ("http_port", "rtmp_port")
+    )
     copy = copied_source(SOURCE, HOME.parent / "footlight-source")
     again = [interpreter(), "-B", "-E", str(copy / "cli/bootstrap.py"), *arguments]
     become_and_run(again, user, environment, low_ports=low_ports, mount=mount)
     raise AssertionError("become_and_run returned")
 
 
-# --- as whoever runs it -----------------------------------------------------------------------------------
+# --- as whoever runs it ---------------------------------------------------------------------------
 
 
 def as_user(options: argparse.Namespace, arguments: list[str]) -> int:
@@ -107,14 +111,20 @@ def as_user(options: argparse.Namespace, arguments: list[str]) -> int:
     setup = Setup(SOURCE, root, tests=options.command == "test")
     if options.command == "update":
         setup.update_packages()
-        print("The newest packages are there. An instance that runs uses them after its next start.")
+        print(
+            "The newest packages are there. An instance that runs uses them after its next start."
+        )
         return 0
     if getattr(options, "no_setup", False):
         if not setup.hold():
-            raise SetupFailed(f"{root} does not hold all that is needed. Run once without --no-setup.")
+            raise SetupFailed(
+                f"{root} does not hold all that is needed. Run once without --no-setup."
+            )
     else:
         setup.ensure()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+    }
     environment.update(
         FOOTLIGHT_TOOLCHAIN=str(root),
         FOOTLIGHT_TOOLCHAIN_VIEW=str(setup.view),

@@ -21,7 +21,9 @@ BENCHMARKS = ("latency", "start", "edge", "ingest", "api")
 def parser() -> argparse.ArgumentParser:
     """The whole command line. `module` of the result names what runs the command."""
     root = argparse.ArgumentParser(
-        prog="footlight", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="footlight",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -40,7 +42,8 @@ def parser() -> argparse.ArgumentParser:
             "up",
             "start everything in the foreground",
             "cli.up",
-            "The first run fetches what is missing into a folder of its own, which it names. Ctrl-C stops all of it.",
+            "The first run fetches what is missing into a folder of its own, which it names.\n"
+            "Ctrl-C stops all of it.",
         )
     )
     status = command("status", "what runs, on which port, healthy or not", "cli.status")
@@ -64,9 +67,19 @@ def parser() -> argparse.ArgumentParser:
         "cli.bootstrap",
         "They get no updates from the system. Restart `up` afterwards to use them.",
     )
-    command("migrate", "bring the database named by FOOTLIGHT_DATABASE_URL to the newest schema", "cli.migrate")
-    docs = command("settings-docs", "write docs/configuration.md and .env.example", "cli.settings_docs")
-    docs.add_argument("--check", action="store_true", help="write nothing; fail when they are out of date")
+    # Run by `up` alone, and not shown.
+    commands.add_parser("prepare").set_defaults(module="cli.prepare")
+    command(
+        "migrate",
+        "bring the database named by FOOTLIGHT_DATABASE_URL to the newest schema",
+        "cli.migrate",
+    )
+    docs = command(
+        "settings-docs", "write docs/configuration.md and .env.example", "cli.settings_docs"
+    )
+    docs.add_argument(
+        "--check", action="store_true", help="write nothing; fail when they are out of date"
+    )
     command("test", "run the tests; further arguments are pytest's", "cli.bootstrap")
     command(
         "bench",
@@ -81,7 +94,10 @@ def _up(up: argparse.ArgumentParser) -> None:
     _data(up)
     _ports(up)
     up.add_argument(
-        "--irc-port", type=_port, metavar="N", help="chat over IRC (default: the next free from 6667)"
+        "--irc-port",
+        type=_port,
+        metavar="N",
+        help="chat over IRC (default: the next free from 6667)",
     )
     up.add_argument("--no-setup", action="store_true", help="fetch and build nothing")
     # For development and tests: PostgreSQL, Redis, NATS and S3 without the services.
@@ -100,13 +116,23 @@ def _data(command: argparse.ArgumentParser) -> None:
 
 def _ports(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets others in (default: %(default)s)"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; 0.0.0.0 lets others in (default: %(default)s)",
     )
     command.add_argument(
-        "--http-port", type=_port, default=8080, metavar="N", help="web pages, API and video (default: 8080)"
+        "--http-port",
+        type=_port,
+        default=8080,
+        metavar="N",
+        help="web pages, API and video (default: 8080)",
     )
     command.add_argument(
-        "--rtmp-port", type=_port, default=1935, metavar="N", help="where OBS connects (default: 1935)"
+        "--rtmp-port",
+        type=_port,
+        default=1935,
+        metavar="N",
+        help="where OBS connects (default: 1935)",
     )
 
 
@@ -116,14 +142,21 @@ def _admin(admin: argparse.ArgumentParser) -> None:
     create = tasks.add_parser("create-user", help="make an account")
     create.add_argument("login")
     create.add_argument("--email", required=True)
-    create.add_argument("--role", default="viewer", choices=("viewer", "creator", "moderator", "admin"))
     create.add_argument(
-        "--password-file", type=Path, metavar="FILE", help="its first line is the password (default: made up and printed)"
+        "--role", default="viewer", choices=("viewer", "creator", "moderator", "admin")
+    )
+    create.add_argument(
+        "--password-file",
+        type=Path,
+        metavar="FILE",
+        help="its first line is the password (default: made up and printed)",
     )
     role = tasks.add_parser("set-role", help="change what an account may do")
     role.add_argument("login")
     role.add_argument("role", choices=("viewer", "creator", "moderator", "admin"))
-    reset = tasks.add_parser("reset-password", help="give an account a new password and end its logins")
+    reset = tasks.add_parser(
+        "reset-password", help="give an account a new password and end its logins"
+    )
     reset.add_argument("login")
     reset.add_argument("--password-file", type=Path, metavar="FILE", help="as for create-user")
     tasks.add_parser("rotate-keys", help="sign tokens with a new key from now on")
@@ -146,7 +179,10 @@ def _positive(text: str) -> float:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The command and its options; `rest` holds what is passed on. Exits with help or a message as argparse does."""
+    """The command and its options; `rest` holds what is passed on.
+
+    Exits with help or a message as argparse does.
+    """
     if arguments and arguments[0] in PASSED_ON and arguments[1:2] not in (["--help"], ["-h"]):
         options = parser().parse_args(arguments[:1])
         options.rest = arguments[1:]

@@ -1,8 +1,9 @@
 """Debian's packages, unpacked into a folder of our own. Standard library only.
 
-Installing a server package starts or enables that server on the user's machine, and adding modules to an
-nginx that runs reloads it with them. So nothing is installed: apt, pointed at private folders, works out and
-fetches what is needed, and dpkg-deb unpacks it. No root, no change to the system's own packages.
+Installing a server package starts or enables that server on the user's machine, and adding modules
+to an nginx that runs reloads it with them. So nothing is installed: apt, pointed at private
+folders, works out and fetches what is needed, and dpkg-deb unpacks it. No root, no change to the
+system's own packages.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ TEST_PACKAGES = ("chromium", "ffmpeg")
 OWN = re.compile(
     r"^(nginx|libnginx-mod|lua-resty|libluajit|postgresql|redis|libpq5|chromium|ffmpeg|fonts-dejavu)"
 )
-# Needed to install those packages, not to run the programs in them. libc6 must never be unpacked: the
-# system's dynamic loader goes with the system's libc.
+# Needed to install those packages, not to run the programs in them. libc6 must never be unpacked:
+# the system's dynamic loader goes with the system's libc.
 NOT_NEEDED = re.compile(
     r"^(perl.*|libperl.*|libgdbm.*|libjson-perl|netbase|postgresql-client-common|postgresql-common.*|ssl-cert|"
     r"sensible-utils|ucf|libc-l10n|locales|libllvm.*|libz3-4|nginx-common|libsasl2-modules.*|"
@@ -66,23 +67,28 @@ class Distribution:
             lines = []
         fields = dict(line.split("=", 1) for line in lines if "=" in line)
         value = {name: text.strip().strip("\"'") for name, text in fields.items()}
-        return cls(value.get("ID", ""), value.get("VERSION_CODENAME", ""), value.get("VERSION_ID", ""))
+        return cls(
+            value.get("ID", ""), value.get("VERSION_CODENAME", ""), value.get("VERSION_ID", "")
+        )
 
 
-# --- pure parts: which sources, which packages ------------------------------------------------------------
+# --- pure parts: which sources, which packages ----------------------------------------------------
 
 
 def own_sources(text: str, codename: str, *, deb822: bool) -> str:
     """The entries of an apt source file that are the distribution's own release, without backports.
 
-    Other sources may be broken or slow, and have programs of the same names that are built differently.
+    Other sources may be broken or slow, and have programs of the same names that are built
+    differently.
     """
     if deb822:
         paragraphs = re.split(r"\n\s*\n", text)
         return "\n".join(filter(None, (_own_paragraph(p, codename) for p in paragraphs)))
     kept = []
     for line in text.splitlines():
-        match = re.match(r"deb\s+(\[[^]]*\]\s+)?(?!cdrom:)(\S+)\s+(\S+)\s+(.+?)\s*(#.*)?$", line.strip())
+        match = re.match(
+            r"deb\s+(\[[^]]*\]\s+)?(?!cdrom:)(\S+)\s+(\S+)\s+(.+?)\s*(#.*)?$", line.strip()
+        )
         if match and _is_own_suite(match[3], codename) and _own_components(match[4]):
             kept.append(f"deb {match[1] or ''}{match[2]} {match[3]} {_own_components(match[4])}")
     return "".join(line + "\n" for line in kept)
@@ -120,8 +126,8 @@ def _own_components(text: str) -> str:
 def private_status(status: str, own: re.Pattern[str] = OWN) -> str:
     """dpkg's status file without `own` packages, and without all that then lacks a dependency.
 
-    apt refuses to resolve anything while an installed package lacks a dependency, so whatever needs one of
-    the removed packages goes too, until nothing more has to.
+    apt refuses to resolve anything while an installed package lacks a dependency, so whatever needs
+    one of the removed packages goes too, until nothing more has to.
     """
     paragraphs: dict[str, str] = {}
     needs: dict[str, list[list[str]]] = {}
@@ -174,11 +180,13 @@ def needed(simulation: str) -> list[str]:
     return [name for name in names if not NOT_NEEDED.match(name.split(":")[0])]
 
 
-# --- apt and dpkg-deb -------------------------------------------------------------------------------------
+# --- apt and dpkg-deb -----------------------------------------------------------------------------
 
 
 class PrivateApt:
-    """apt on folders below `root`, with the distribution's own sources and the user's proxy settings."""
+    """apt on folders below `root`, with the distribution's own sources and the user's proxy
+    settings.
+    """
 
     def __init__(self, root: Path, distribution: Distribution) -> None:
         self.root = root
@@ -215,13 +223,17 @@ class PrivateApt:
             if text.strip():
                 (target / source.name).write_text(text)
         if not any(target.iterdir()):
-            raise PackagesUnavailable(f"/etc/apt names no package source of {codename or 'this system'}")
+            raise PackagesUnavailable(
+                f"/etc/apt names no package source of {codename or 'this system'}"
+            )
 
     def _configuration(self) -> str:
         dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True)  # noqa: S607
         # How to reach the sources stays as the user has set it; hooks and extra indexes do not.
         kept = re.findall(
-            r"^Acquire::(?:http|https|ftp|Retries|ForceIPv[46]|Check-Valid-Until).*$", dump.stdout, re.MULTILINE
+            r"^Acquire::(?:http|https|ftp|Retries|ForceIPv[46]|Check-Valid-Until).*$",
+            dump.stdout,
+            re.MULTILINE,
         )
         settings = {
             "Dir::State::lists": self.root / "lists",
@@ -245,7 +257,9 @@ class PrivateApt:
         }
         lines = [*kept, *(f'{name} "{value}";' for name, value in settings.items())]
         architecture = self.architecture()
-        lines.append(f'APT::Architecture "{architecture}"; APT::Architectures {{ "{architecture}"; }};')
+        lines.append(
+            f'APT::Architecture "{architecture}"; APT::Architectures {{ "{architecture}"; }};'
+        )
         return "\n".join(lines) + "\n"
 
     def architecture(self) -> str:
@@ -255,7 +269,9 @@ class PrivateApt:
     def newest_postgres(self) -> str:
         """Name of the newest PostgreSQL server package that the distribution has."""
         names = self.run("apt-cache", "pkgnames", "postgresql-").split()
-        versions = sorted(int(found[1]) for name in names if (found := re.fullmatch(r"postgresql-(\d+)", name)))
+        versions = sorted(
+            int(found[1]) for name in names if (found := re.fullmatch(r"postgresql-(\d+)", name))
+        )
         if not versions:
             raise PackagesUnavailable("the package sources have no PostgreSQL")
         return f"postgresql-{versions[-1]}"
@@ -276,7 +292,9 @@ class PrivateApt:
         return sorted(folder.glob("*.deb"))
 
     def run(self, *argv: str, cwd: Path | None = None) -> str:
-        """Run a package tool with the private configuration: its output. Raises PackagesUnavailable."""
+        """Run a package tool with the private configuration: its output. Raises
+        PackagesUnavailable.
+        """
         result = subprocess.run(  # noqa: S603
             argv,
             cwd=cwd or self.root,
@@ -295,10 +313,11 @@ class PrivateApt:
 def unpack(
     apt: PrivateApt, names: Iterable[str], folder: Path, report: Callable[[str], None]
 ) -> None:
-    """Fetch `names` with what they need and unpack it all into `folder`, which becomes complete at once.
+    """Fetch `names` with what they need and unpack it all into `folder`, which becomes complete at
+    once.
 
-    `folder/manifest` lists name and version of each. Raises PackagesUnavailable when a program in it lacks a
-    library here.
+    `folder/manifest` lists name and version of each. Raises PackagesUnavailable when a program in
+    it lacks a library here.
     """
     draft = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
@@ -322,7 +341,9 @@ def unpack(
         write_chromium_script(draft)
     missing = missing_libraries(draft)
     if missing:
-        shown = ", ".join(f"{library} (for {program})" for library, program in sorted(missing.items())[:5])
+        shown = ", ".join(
+            f"{library} (for {program})" for library, program in sorted(missing.items())[:5]
+        )
         raise PackagesUnavailable(f"the unpacked programs lack {shown}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft.rename(folder)

@@ -141,7 +141,9 @@ def ports(data: Path, arguments: argparse.Namespace) -> Iterator[Finding]:
     if lock_holder(data) is not None:
         content = read_instance(data) or {}
         where = ", ".join(str(content[name]) for name in ("http", "rtmp") if name in content)
-        yield Finding(Verdict.GOOD, "Ports", f"in use by the instance that runs: {where or 'starting'}")
+        yield Finding(
+            Verdict.GOOD, "Ports", f"in use by the instance that runs: {where or 'starting'}"
+        )
         return
     wanted = (("--http-port", arguments.http_port), ("--rtmp-port", arguments.rtmp_port))
     for option, port in wanted:
@@ -169,9 +171,13 @@ def programs(toolchain: Toolchain) -> Iterator[Finding]:
     try:
         toolchain.nginx_modules()
     except MissingProgram as problem:
-        yield Finding(Verdict.BAD, "nginx modules", str(problem), "Run ./footlight up without --no-setup")
+        yield Finding(
+            Verdict.BAD, "nginx modules", str(problem), "Run ./footlight up without --no-setup"
+        )
     if toolchain.web_root() is None:
-        yield Finding(Verdict.BAD, "Web pages", "not built", "Run ./footlight up without --no-setup")
+        yield Finding(
+            Verdict.BAD, "Web pages", "not built", "Run ./footlight up without --no-setup"
+        )
 
 
 def encoders(toolchain: Toolchain) -> Iterator[Finding]:
@@ -183,7 +189,12 @@ def encoders(toolchain: Toolchain) -> Iterator[Finding]:
         return
     working = [encoder for encoder in Encoder if _encodes(program, encoder)]
     if Encoder.X264 not in working:
-        yield Finding(Verdict.BAD, "Encoders", f"{program} cannot encode H.264", "Use another FOOTLIGHT_FFMPEG_PATH")
+        yield Finding(
+            Verdict.BAD,
+            "Encoders",
+            f"{program} cannot encode H.264",
+            "Use another FOOTLIGHT_FFMPEG_PATH",
+        )
         return
     text = ", ".join(encoder.value for encoder in working)
     mend = "" if len(working) > 1 else "No hardware encoder: further renditions cost processor time"
@@ -206,16 +217,24 @@ def updates(toolchain: Toolchain) -> Finding:
         if (folder / "manifest").exists():
             installed.update(read_manifest(folder))
     if not installed:
-        return Finding(Verdict.GOOD, "Updates", "the system's own programs are used; it updates them")
+        return Finding(
+            Verdict.GOOD, "Updates", "the system's own programs are used; it updates them"
+        )
     try:
         with tempfile.TemporaryDirectory() as folder:
             apt = PrivateApt(Path(folder), Distribution.read())
             apt.prepare()
             newest = apt.candidates(installed)
     except PackagesUnavailable as problem:
-        return Finding(Verdict.ADVICE, "Updates", f"cannot be looked up: {problem}", "Check the network")
-    due = sorted(name for name, version in installed.items() if newest.get(name, version) != version)
+        return Finding(
+            Verdict.ADVICE, "Updates", f"cannot be looked up: {problem}", "Check the network"
+        )
+    due = sorted(
+        name for name, version in installed.items() if newest.get(name, version) != version
+    )
     if not due:
-        return Finding(Verdict.GOOD, "Updates", f"{len(installed)} Debian packages are the newest there are")
+        return Finding(
+            Verdict.GOOD, "Updates", f"{len(installed)} Debian packages are the newest there are"
+        )
     text = f"due for {', '.join(due[:6])}" + (f" and {len(due) - 6} more" if len(due) > 6 else "")
     return Finding(Verdict.BAD, "Updates", text, "./footlight update, then start Footlight again")

@@ -1,4 +1,5 @@
-"""When Debian's packages cannot be unpacked: the system's own programs, or installing them after asking.
+"""When Debian's packages cannot be unpacked: the system's own programs, or installing them after
+asking.
 
 Standard library only.
 """
@@ -63,7 +64,9 @@ def missing_programs(requirements: Sequence[Requirement]) -> list[str]:
     return missing
 
 
-def install_after_asking(distribution: Distribution, missing: list[str], *, tests: bool) -> list[str]:
+def install_after_asking(
+    distribution: Distribution, missing: list[str], *, tests: bool
+) -> list[str]:
     """Offer to install packages with apt-get; what is missing afterwards.
 
     Nobody is asked without a terminal, and nothing is done without a yes.
@@ -89,8 +92,8 @@ def install_after_asking(distribution: Distribution, missing: list[str], *, test
 def install_script(packages: Sequence[str]) -> str:
     """Shell commands that install `packages` and leave none of their services running.
 
-    Only masking survives: a disabled nginx was started by a later reinstall. A unit of a package that is
-    already there is the user's own and is left alone.
+    Only masking survives: a disabled nginx was started by a later reinstall. A unit of a package
+    that is already there is the user's own and is left alone.
     """
     units = {"nginx": "nginx", "redis-server": "redis-server", "postgresql": "postgresql"}
     masks = [

@@ -1,4 +1,6 @@
-"""Python package indexes other than PyPI, as the user's environment and pip configuration name them."""
+"""Python package indexes other than PyPI, as the user's environment and pip configuration name
+them.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ def _unless_pypi(url: str) -> str | None:
 
 
 def wheel_url(locked: str, index: str | None) -> str:
-    """Where to get the wheel that the lock file names at `locked`: there, or from `index` under its name.
+    """Where to get the wheel that the lock file names at `locked`: there, or from `index` under its
+    name.
 
     An index that does not list it leaves the locked address; the file's hash decides in the end.
     """

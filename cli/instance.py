@@ -1,4 +1,6 @@
-"""The data folder of one instance: where things lie in it, its lock, its generated secrets, its ports."""
+"""The data folder of one instance: where things lie in it, its lock, its generated secrets, its
+ports.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,15 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
-# A unix socket's path has room for 107 bytes; PostgreSQL's name below the run folder is the longest of ours.
+# A unix socket's path has room for 107 bytes; PostgreSQL's name below the run folder is the longest
+# of ours.
 SOCKET_PATH_BYTES = 107
 LONGEST_SOCKET = ".s.PGSQL.5432.lock"
 MARKER = "footlight-data"
 # Where the launcher binds a data folder that its system user could not reach.
 MOUNTS = Path("/run/footlight-data")
-# Below the range from which Linux takes the ports of outgoing connections, so that a server that is started
-# again finds its port free.
+# Below the range from which Linux takes the ports of outgoing connections, so that a server that is
+# started again finds its port free.
 PRIVATE_PORTS = range(20000, 32000)
 
 
@@ -47,8 +50,8 @@ class Layout:
     def of(cls, data: Path) -> Layout:
         """The layout for the data folder `data`, which need not exist."""
         data = data.absolute()
-        # The launcher hands an unreachable folder over under another path; sockets there would be out of
-        # reach for everybody outside, so they get a place of their own.
+        # The launcher hands an unreachable folder over under another path; sockets there would be
+        # out of reach for everybody outside, so they get a place of their own.
         name = hashlib.sha256(os.fsencode(os.path.realpath(data))).hexdigest()[:12]
         run = data / "run"
         too_long = len(os.fsencode(run / LONGEST_SOCKET)) > SOCKET_PATH_BYTES
@@ -73,7 +76,9 @@ class Layout:
         return self.data / "instance.json"
 
     def prepare(self) -> None:
-        """Make the folders, private to this user. Raises SetupError when one belongs to somebody else."""
+        """Make the folders, private to this user. Raises SetupError when one belongs to somebody
+        else.
+        """
         found = foreign_entry(self.data)
         if found:
             raise SetupError(
@@ -85,7 +90,9 @@ class Layout:
         (self.data / MARKER).write_text("This folder holds one Footlight instance.\n")
 
     def remove_transient(self) -> None:
-        """Remove what no next start needs: the media in memory, and sockets kept outside the data folder."""
+        """Remove what no next start needs: the media in memory, and sockets kept outside the data
+        folder.
+        """
         shutil.rmtree(self.media, ignore_errors=True)
         shutil.rmtree(self.run, ignore_errors=True)
 
@@ -104,7 +111,8 @@ def shown(path: Path) -> Path:
 
 
 def foreign_entry(folder: Path) -> str | None:
-    """Name of something in `folder` that no instance has put there; None for a data folder, empty or new one.
+    """Name of something in `folder` that no instance has put there; None for a data folder, empty
+    or new one.
 
     It keeps a mistyped `--data /home/me` from being filled, and from being given to another user.
     """
@@ -174,7 +182,9 @@ def write_private(path: Path, text: str) -> None:
 
 
 def generated_secret(folder: Path, name: str, make: Callable[[], str] | None = None) -> str:
-    """The secret `name`: the one in `folder`, else a new one (48 letters and digits, 285 bits) kept there."""
+    """The secret `name`: the one in `folder`, else a new one (48 letters and digits, 285 bits) kept
+    there.
+    """
     path = folder / name
     with contextlib.suppress(FileNotFoundError):
         return path.read_text().strip()
@@ -209,7 +219,9 @@ def free_port(taken: set[int], host: str = "127.0.0.1") -> int:
         if port not in taken and port_problem(host, port) is None:
             taken.add(port)
             return port
-    raise SetupError(f"No free port between {PRIVATE_PORTS.start} and {PRIVATE_PORTS.stop} on {host}.")
+    raise SetupError(
+        f"No free port between {PRIVATE_PORTS.start} and {PRIVATE_PORTS.stop} on {host}."
+    )
 
 
 def read_instance(data: Path) -> dict[str, Any] | None:

@@ -8,10 +8,11 @@ from typing import BinaryIO
 
 
 class LogFile:
-    """Appends to `path`; past `limit` bytes the file becomes `path.1`, `path.1` becomes `path.2` and so on.
+    """Appends to `path`; past `limit` bytes the file becomes `path.1`, `path.1` becomes `path.2`
+    and so on.
 
-    `keep` old files are kept. Writes go to the page cache and are not synced: a log may lose its last line
-    in a power cut, the instance may not wait for a disk.
+    `keep` old files are kept. Writes go to the page cache and are not synced: a log may lose its
+    last line in a power cut, the instance may not wait for a disk.
     """
 
     def __init__(self, path: Path, limit: int = 10 << 20, keep: int = 3) -> None:

@@ -1,8 +1,9 @@
-"""Giving up root. Standard library only; it runs as root, in a process that becomes the unprivileged one.
+"""Giving up root. Standard library only; it runs as root, in a process that becomes the
+unprivileged one.
 
-Root is used to make the system user, to hand it the data folder and a copy of the source that it can read,
-and then once to become it (setpriv(1) in the place of this process). From there on nothing differs from an
-ordinary user's run.
+Root is used to make the system user, to hand it the data folder and a copy of the source that it
+can read, and then once to become it (setpriv(1) in the place of this process). From there on
+nothing differs from an ordinary user's run.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cli.instance import MOUNTS, SetupError, foreign_entry
+from cli.instance import SetupError, foreign_entry
 from cli.setup import source_files, tree_hash
 
 USER = "footlight"
@@ -34,10 +35,15 @@ def system_user() -> pwd.struct_passwd:
         pass
     program = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if program is None:
-        raise SetupError("There is no useradd to make the user `footlight` with. Run as an ordinary user.")
+        raise SetupError(
+            "There is no useradd to make the user `footlight` with. Run as an ordinary user."
+        )
     command = [program, "--system", "--user-group", "--no-create-home", "--home-dir", str(HOME)]
     result = subprocess.run(  # noqa: S603
-        [*command, "--shell", "/usr/sbin/nologin", USER], capture_output=True, text=True, check=False
+        [*command, "--shell", "/usr/sbin/nologin", USER],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if result.returncode != 0:
         raise SetupError(f"The user `{USER}` cannot be made: {result.stderr.strip()}")
@@ -66,7 +72,9 @@ def _give(descriptor: int, user: pwd.struct_passwd) -> None:
 
 
 def claim_data_folder(data: Path, user: pwd.struct_passwd) -> None:
-    """Give the data folder to `user`. Raises SetupError when it is something else than a data folder."""
+    """Give the data folder to `user`. Raises SetupError when it is something else than a data
+    folder.
+    """
     found = foreign_entry(data)
     if found:
         raise SetupError(
@@ -79,9 +87,9 @@ def claim_data_folder(data: Path, user: pwd.struct_passwd) -> None:
 def copied_source(source: Path, parent: Path) -> Path:
     """A copy of the source below `parent` that every user can read and only root can write.
 
-    Named by its content, so that it is made once, and a running instance keeps the code that it started with.
-    `parent` is made by root; when it lies in a folder of the unprivileged user, it could have been put there
-    by that user, and is then refused.
+    Named by its content, so that it is made once, and a running instance keeps the code that it
+    started with. `parent` is made by root; when it lies in a folder of the unprivileged user, it
+    could have been put there by that user, and is then refused.
     """
     parent.mkdir(mode=0o755, exist_ok=True)
     descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -134,12 +142,29 @@ def _remove_old_copies(folder: Path, keep: str) -> None:
 
 def can_reach(folder: Path, user: pwd.struct_passwd) -> bool:
     """Whether `user` may read, write and enter `folder`: a parent may be closed to others."""
-    command = [*_become(user), "test", "-r", str(folder), "-a", "-w", str(folder), "-a", "-x", str(folder)]
+    command = [
+        *_become(user),
+        "test",
+        "-r",
+        str(folder),
+        "-a",
+        "-w",
+        str(folder),
+        "-a",
+        "-x",
+        str(folder),
+    ]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
 def _become(user: pwd.struct_passwd, *, low_ports: bool = False) -> list[str]:
-    command = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups", "--no-new-privs"]
+    command = [
+        "setpriv",
+        f"--reuid={user.pw_uid}",
+        f"--regid={user.pw_gid}",
+        "--init-groups",
+        "--no-new-privs",
+    ]
     if low_ports:
         command += ["--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"]
     return command
@@ -165,21 +190,34 @@ def become_and_run(
 ) -> None:
     """Replace this process by `argv` run as `user`. Returns only by raising.
 
-    `mount` (folder, mount point) binds a folder that the user cannot reach to a place that it can, in a
-    mount namespace of this process and its children alone.
+    `mount` (folder, mount point) binds a folder that the user cannot reach to a place that it can,
+    in a mount namespace of this process and its children alone.
     """
     command = [*_become(user, low_ports=low_ports), "--", *argv]
     if mount is not None:
         folder, point = mount
         point.mkdir(mode=0o755, parents=True, exist_ok=True)
         script = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
-        command = ["unshare", "--mount", "sh", "-c", script, "sh", str(folder), str(point), *command]
+        command = [
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            str(folder),
+            str(point),
+            *command,
+        ]
     os.chdir("/")
     os.execvpe(command[0], command, dict(environment))  # noqa: S606
 
 
-def run_tests(source: Path, argv: Sequence[str], user: pwd.struct_passwd, environment: Mapping[str, str]) -> int:
-    """Run `argv` as `user` in a fresh copy of the source that is removed afterwards; its exit status.
+def run_tests(
+    source: Path, argv: Sequence[str], user: pwd.struct_passwd, environment: Mapping[str, str]
+) -> int:
+    """Run `argv` as `user` in a fresh copy of the source that is removed afterwards; its exit
+    status.
 
     The copy, the home folder and all temporary files lie in one new folder.
     """
@@ -192,7 +230,12 @@ def run_tests(source: Path, argv: Sequence[str], user: pwd.struct_passwd, enviro
             (folder / name).mkdir(mode=0o700)
             os.chown(folder / name, user.pw_uid, user.pw_gid)
         inside = {**environment, "HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
-        command = [*_become(user), "--pdeathsig=TERM", "--", *(part.replace(str(source), str(copy)) for part in argv)]
+        command = [
+            *_become(user),
+            "--pdeathsig=TERM",
+            "--",
+            *(part.replace(str(source), str(copy)) for part in argv),
+        ]
         process = subprocess.Popen(command, cwd=copy, env=inside)  # noqa: S603
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda received, _: process.send_signal(received))

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 async def http_get(target: str, path: str, *, timeout_s: float = 2.0) -> tuple[int, bytes]:
     """GET `path` from `target` ("unix:/path/of.sock" or "http://host:port"): status and body.
 
-    Raises OSError (refused, no such socket), TimeoutError, or ValueError for an answer that is not HTTP.
+    Raises OSError (refused, no such socket), TimeoutError, or ValueError for an answer that is not
+    HTTP.
     """
     async with asyncio.timeout(timeout_s):
         if target.startswith("unix:"):

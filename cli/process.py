@@ -14,8 +14,8 @@ Probe = Callable[[], Awaitable[bool]]
 class ProcessSpec:
     """One process of an instance.
 
-    `ready` answers whether the process serves; `alive` (default: `ready`) whether it should be left running.
-    They differ for a service that is healthy while a server that it needs is away.
+    `ready` answers whether the process serves; `alive` (default: `ready`) whether it should be left
+    running. They differ for a service that is healthy while a server that it needs is away.
     `before_start` runs before every start, restarts included, and mends what a crash left behind.
     """
 
@@ -45,7 +45,8 @@ class ProcessSpec:
 class Backoff:
     """How long to wait before a process is started again, as a value.
 
-    A process that ran for `healthy_s` starts afresh; one that keeps dying waits twice as long each time.
+    A process that ran for `healthy_s` starts afresh; one that keeps dying waits twice as long each
+    time.
     """
 
     failures: int = 0

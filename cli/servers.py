@@ -1,6 +1,8 @@
-"""The four real servers of an instance as process specs: PostgreSQL, Redis, NATS and an S3 endpoint (rclone).
+"""The four real servers of an instance as process specs: PostgreSQL, Redis, NATS and an S3 endpoint
+(rclone).
 
-Each `…_spec` writes the server's configuration and says how it is started, probed and mended after a crash.
+Each `…_spec` writes the server's configuration and says how it is started, probed and mended after
+a crash.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from cli.instance import Layout, SetupError, free_port, generated_secret, write_private
-from cli.probe import answers
 from cli.leftovers import end_processes_in
+from cli.probe import answers
 from cli.process import ProcessSpec
 from cli.supervisor import Supervisor
 from cli.toolchain import Toolchain
@@ -29,7 +31,8 @@ from cli.toolchain import Toolchain
 DATABASE = "footlight"
 BUCKET = "footlight"
 
-# Small machines: measured at 27 MB resident. JIT needs LLVM, which is left out of the unpacked packages.
+# Small machines: measured at 27 MB resident. JIT needs LLVM, which is left out of the unpacked
+# packages.
 POSTGRES_SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -60,7 +63,9 @@ class Servers:
 
     @classmethod
     def choose(cls, layout: Layout, taken: set[int]) -> Servers:
-        """Free loopback ports, and the credentials kept in the data folder (made at the first call)."""
+        """Free loopback ports, and the credentials kept in the data folder (made at the first
+        call).
+        """
         return cls(
             layout,
             nats_port=free_port(taken),
@@ -101,7 +106,7 @@ class Servers:
         ]
 
 
-# --- PostgreSQL -------------------------------------------------------------------------------------------
+# --- PostgreSQL -----------------------------------------------------------------------------------
 
 
 def cluster(layout: Layout) -> Path:
@@ -110,7 +115,9 @@ def cluster(layout: Layout) -> Path:
 
 
 async def prepare_cluster(layout: Layout, toolchain: Toolchain, supervisor: Supervisor) -> None:
-    """Make the database cluster unless there is one. Raises SetupError for one of another major version."""
+    """Make the database cluster unless there is one. Raises SetupError for one of another major
+    version.
+    """
     folder = cluster(layout)
     program = toolchain.program("postgres")
     major = program.version().split(".")[0]
@@ -147,7 +154,9 @@ async def prepare_cluster(layout: Layout, toolchain: Toolchain, supervisor: Supe
 
 
 def postgres_spec(servers: Servers, toolchain: Toolchain) -> ProcessSpec:
-    """PostgreSQL on a unix socket; the operating system's user is its one role (peer authentication)."""
+    """PostgreSQL on a unix socket; the operating system's user is its one role (peer
+    authentication).
+    """
     layout = servers.layout
     program = toolchain.program("postgres")
     user = pwd.getpwuid(os.geteuid()).pw_name.replace('"', '""')
@@ -162,13 +171,15 @@ def postgres_spec(servers: Servers, toolchain: Toolchain) -> ProcessSpec:
         "hba_file": str(hba),
         "ident_file": str(ident),
     }
-    options = [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
+    options = [
+        argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")
+    ]
     data = cluster(layout)
 
     async def mend() -> None:
         await end_processes_in(data, signal.SIGQUIT)
-        # Left by a crash, it may name the pid of an unrelated process, and then blocks the start. We hold
-        # the instance's lock and nobody works in the folder: it is nobody's.
+        # Left by a crash, it may name the pid of an unrelated process, and then blocks the start.
+        # We hold the instance's lock and nobody works in the folder: it is nobody's.
         (data / "postmaster.pid").unlink(missing_ok=True)
 
     return ProcessSpec(
@@ -191,7 +202,9 @@ def postgres_spec(servers: Servers, toolchain: Toolchain) -> ProcessSpec:
 async def postgres_answers(run: Path, database: str = "postgres") -> bool:
     """Whether PostgreSQL accepts a session on the socket in `run`."""
     try:
-        connection = await asyncpg.connect(host=str(run), user=DATABASE, database=database, timeout=3)
+        connection = await asyncpg.connect(
+            host=str(run), user=DATABASE, database=database, timeout=3
+        )
     except (OSError, TimeoutError, asyncpg.PostgresError):
         return False
     await connection.close(timeout=3)
@@ -199,7 +212,9 @@ async def postgres_answers(run: Path, database: str = "postgres") -> bool:
 
 
 async def create_database(run: Path, name: str = DATABASE) -> bool:
-    """Create the database `name` (letters, digits, underscores) if it is not there; whether it was made."""
+    """Create the database `name` (letters, digits, underscores) if it is not there; whether it was
+    made.
+    """
     if not re.fullmatch(r"[a-z_][a-z0-9_]*", name):
         raise ValueError(f"not a plain database name: {name!r}")
     connection = await asyncpg.connect(host=str(run), user=DATABASE, database="postgres", timeout=5)
@@ -212,7 +227,7 @@ async def create_database(run: Path, name: str = DATABASE) -> bool:
         await connection.close(timeout=5)
 
 
-# --- Redis ------------------------------------------------------------------------------------------------
+# --- Redis ----------------------------------------------------------------------------------------
 
 
 def redis_spec(servers: Servers, toolchain: Toolchain) -> ProcessSpec:
@@ -265,7 +280,7 @@ async def redis_answers(url: str) -> bool:
         await client.aclose()
 
 
-# --- NATS -------------------------------------------------------------------------------------------------
+# --- NATS -----------------------------------------------------------------------------------------
 
 
 def nats_spec(servers: Servers, toolchain: Toolchain) -> ProcessSpec:
@@ -280,7 +295,7 @@ http: "127.0.0.1:{servers.nats_monitor_port}"
 authorization {{ user: {DATABASE}, password: $FOOTLIGHT_NATS_PASSWORD }}
 jetstream {{
   store_dir: "{folder}"
-  # An acknowledged event survives a power cut (measured: 6,000 acknowledged publishes/s all the same).
+  # An acknowledged event survives a power cut; 6,000 publishes/s were measured all the same.
   sync_interval: always
 }}
 max_payload: 1MB
@@ -290,17 +305,18 @@ max_payload: 1MB
     monitor = f"http://127.0.0.1:{servers.nats_monitor_port}"
     return ProcessSpec(
         name="nats",
-        url=servers.nats_url,
         title="NATS",
+        url=servers.nats_url,
         argv=(str(program.path), "-c", str(configuration)),
         cwd=folder,
         environment={**program.environment, "FOOTLIGHT_NATS_PASSWORD": servers.nats_password},
-        # Clients wait two seconds after a refused connection: /healthz says first that JetStream is up.
+        # Clients wait two seconds after a refused connection: /healthz says first that JetStream
+        # is up.
         ready=lambda: answers(monitor, "/healthz"),
     )
 
 
-# --- S3 ---------------------------------------------------------------------------------------------------
+# --- S3 -------------------------------------------------------------------------------------------
 
 
 def s3_spec(servers: Servers, toolchain: Toolchain) -> ProcessSpec:
@@ -311,8 +327,8 @@ def s3_spec(servers: Servers, toolchain: Toolchain) -> ProcessSpec:
     arguments = ("serve", "s3", "--addr", f"127.0.0.1:{servers.s3_port}")
     return ProcessSpec(
         name="s3",
-        url=servers.s3_endpoint,
         title="S3 storage",
+        url=servers.s3_endpoint,
         argv=(str(program.path), *arguments, "--dir-cache-time", "1s", "--no-modtime", str(folder)),
         cwd=folder,
         environment={
@@ -322,10 +338,11 @@ def s3_spec(servers: Servers, toolchain: Toolchain) -> ProcessSpec:
             "RCLONE_CONFIG": "",
             "RCLONE_CACHE_DIR": str(servers.layout.data / "s3-cache"),
         },
-        # It serves once it answers at all; a request without a signature is refused in one of these ways.
+        # It serves once it answers at all; a request without a signature is refused in one of
+        # these ways.
         ready=lambda: answers(servers.s3_endpoint, "/", 200, 400, 403),
         before_start=lambda: clear_partial_objects(folder),
-        # Not in the way of SIGTERM: rclone ends at once, requests of a stopping service are over by then.
+        # rclone ends at once: requests of a stopping service are over by then.
         stop_timeout_s=3,
     )
 

@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +39,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Services:
-    """What runs over the servers. `rtmp_http_port` is the loopback port of nginx (ingest)'s own pages."""
+    """What runs over the servers. `rtmp_http_port` is the loopback port of nginx (ingest)'s own
+    pages.
+    """
 
     options: Options
     layout: Layout
@@ -104,7 +105,9 @@ class Services:
     def specs(self) -> list[ProcessSpec]:
         """The Python services, started side by side."""
         services = [("api", "API"), ("ingest", "Ingest")]
-        return [self._service(*each) for each in services if (SOURCE / each[0] / "__main__.py").exists()]
+        return [
+            self._service(*each) for each in services if (SOURCE / each[0] / "__main__.py").exists()
+        ]
 
     def _service(self, name: str, title: str) -> ProcessSpec:
         url = f"unix:{self._socket(name)}"
@@ -119,7 +122,8 @@ class Services:
             cwd=folder,
             environment={**self.environment(), "PYTHONPATH": str(SOURCE)},
             ready=lambda: answers(url, "/readyz"),
-            # A service that waits for a server is well; only one that does not answer at all is not.
+            # A service that waits for a server is well; only one that does not answer at all is
+            # not.
             alive=lambda: answers(url, "/healthz"),
             stop_timeout_s=DRAIN_S + 1.5,
         )

@@ -31,7 +31,10 @@ def main(arguments: argparse.Namespace) -> int:
         return 0
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     for path in stale:
-        print(f"{path.relative_to(SOURCE)} is out of date: run ./footlight settings-docs", file=sys.stderr)
+        print(
+            f"{path.relative_to(SOURCE)} is out of date: run ./footlight settings-docs",
+            file=sys.stderr,
+        )
     return 1 if stale else 0
 
 
@@ -101,7 +104,9 @@ def type_name(field: FieldInfo) -> str:
 
 
 def plain_default(field: FieldInfo) -> str:
-    """The default as it would be written in the environment; empty when there is none or it is computed."""
+    """The default as it would be written in the environment; empty when there is none or it is
+    computed.
+    """
     value = field.default
     if field.default_factory is not None:
         # A list is the same everywhere; anything else that is computed (the host's name) is not.

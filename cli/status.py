@@ -29,8 +29,15 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 async def collect(data: Path) -> dict[str, Any]:
-    """The state of the instance on `data`: what instance.json says, and whether each process answers now."""
-    state: dict[str, Any] = {"data": str(shown(data)), "running": False, "healthy": False, "services": {}}
+    """The state of the instance on `data`: what instance.json says, and whether each process
+    answers now.
+    """
+    state: dict[str, Any] = {
+        "data": str(shown(data)),
+        "running": False,
+        "healthy": False,
+        "services": {},
+    }
     holder = lock_holder(data)
     if holder is None:
         return state

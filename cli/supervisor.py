@@ -1,9 +1,10 @@
 """Starts processes, keeps them running, and ends them: the shell around `process.py`.
 
-One asyncio loop in the main thread owns everything. Children are found dead by SIGCHLD; each leads a session
-and process group of its own, which is killed whole after its leader exits (a killed nginx master leaves a
-worker that holds the port, a killed postmaster leaves backends). The kernel signals every child when we die
-ourselves, and orphans of our children are handed to us (PR_SET_CHILD_SUBREAPER) instead of to init.
+One asyncio loop in the main thread owns everything. Children are found dead by SIGCHLD; each leads
+a session and process group of its own, which is killed whole after its leader exits (a killed nginx
+master leaves a worker that holds the port, a killed postmaster leaves backends). The kernel signals
+every child when we die ourselves, and orphans of our children are handed to us
+(PR_SET_CHILD_SUBREAPER) instead of to init.
 """
 
 from __future__ import annotations
@@ -109,7 +110,9 @@ class Child:
             self._output = -1
 
     def poll(self) -> None:
-        """Called on SIGCHLD. Ends the process group and wakes whoever waits when the leader is gone."""
+        """Called on SIGCHLD. Ends the process group and wakes whoever waits when the leader is
+        gone.
+        """
         if self.exited.is_set() or self.popen.poll() is None:
             return
         # The group outlives its leader; its number cannot be taken again while a member lives.
@@ -280,11 +283,13 @@ class ManagedProcess:
 class Supervisor:
     """The processes of one instance. Use as an async context manager: leaving it stops everything.
 
-    `report(title, event)` writes one line for the user. `on_change` is called when any process's state or
-    pid changes.
+    `report(title, event)` writes one line for the user. `on_change` is called when any process's
+    state or pid changes.
     """
 
-    def __init__(self, logs: Path, report: Report, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, logs: Path, report: Report, on_change: Callable[[], None] = lambda: None
+    ) -> None:
         self.report = report
         self.changed = on_change
         self.failed = asyncio.Event()
@@ -301,7 +306,8 @@ class Supervisor:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # Shielded by nothing: whoever leaves has stopped listening to signals, and stop() has deadlines.
+        # Shielded by nothing: whoever leaves has stopped listening to signals, and stop() has
+        # deadlines.
         for group in reversed(self._groups):
             await asyncio.gather(*(process.stop() for process in group))
         self._groups.clear()
@@ -316,7 +322,9 @@ class Supervisor:
         return [process for group in self._groups for process in group]
 
     async def start(self, specs: Iterable[ProcessSpec]) -> None:
-        """Start `specs` side by side, and wait until all are ready. Raises StartFailed for the first."""
+        """Start `specs` side by side, and wait until all are ready. Raises StartFailed for the
+        first.
+        """
         group = [ManagedProcess(spec, self, self._log(spec.name)) for spec in specs]
         self._groups.append(group)
         try:
@@ -357,7 +365,9 @@ class Supervisor:
         return child
 
     def keeper_done(self, task: asyncio.Task[None]) -> None:
-        """A keeper ends by being cancelled; anything else is a defect that ends the instance, with its trace."""
+        """A keeper ends by being cancelled; anything else is a defect that ends the instance, with
+        its trace.
+        """
         if not task.cancelled():
             task.get_loop().call_exception_handler(
                 {"message": f"{task.get_name()} ended", "exception": task.exception(), "task": task}

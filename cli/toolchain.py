@@ -1,8 +1,8 @@
 """Where the programs are that an instance is made of.
 
 `$FOOTLIGHT_TOOLCHAIN` holds what `./footlight` fetched; this module only looks, it never installs.
-A program is taken from the Python environment that runs us, then from the unpacked Debian packages, then
-from the system. Standard library only: the bootstrap uses it before any package is there.
+A program is taken from the Python environment that runs us, then from the unpacked Debian packages,
+then from the system. Standard library only: the bootstrap uses it before any package is there.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class Program:
 
 def library_folders(packages: Path) -> list[Path]:
     """The folders of `packages` that hold shared libraries, Debian's multiarch ones first."""
-    found = sorted(packages.glob("usr/lib/*-linux-gnu*")) + sorted(packages.glob("lib/*-linux-gnu*"))
+    found = sorted(packages.glob("usr/lib/*-linux-gnu*")) + sorted(
+        packages.glob("lib/*-linux-gnu*")
+    )
     # Installed, these are found through links (update-alternatives) and paths in the programs.
     for name in ("pulseaudio", "blas", "lapack"):
         found += sorted(packages.glob(f"usr/lib/*-linux-gnu*/{name}"))
@@ -69,8 +71,9 @@ def library_folders(packages: Path) -> list[Path]:
 class Toolchain:
     """The programs of one machine, looked up by name.
 
-    `root` is the toolchain folder: `pkgs` in it holds the servers' Debian packages, `pkgs-test` those that
-    only tests need (Chromium, ffprobe). Both may be absent where the system's own programs serve.
+    `root` is the toolchain folder: `pkgs` in it holds the servers' Debian packages, `pkgs-test`
+    those that only tests need (Chromium, ffprobe). Both may be absent where the system's own
+    programs serve.
     """
 
     root: Path
@@ -83,7 +86,9 @@ class Toolchain:
 
     @cached_property
     def package_folders(self) -> tuple[Path, ...]:
-        """Unpacked package trees. Links are resolved once, so that an update does not move them under us."""
+        """Unpacked package trees. Links are resolved once, so that an update does not move them
+        under us.
+        """
         folders = (self.root / "pkgs", self.root / "pkgs-test")
         return tuple(folder.resolve() for folder in folders if folder.is_dir())
 
@@ -122,7 +127,9 @@ class Toolchain:
         return Path(imageio_ffmpeg.get_ffmpeg_exe())
 
     def chromium(self) -> Path:
-        """A Chromium that starts as it is; the unpacked one comes with a script that finds its libraries."""
+        """A Chromium that starts as it is; the unpacked one comes with a script that finds its
+        libraries.
+        """
         for packages in self.package_folders:
             script = packages / CHROMIUM_SCRIPT
             if script.is_file():
@@ -160,7 +167,9 @@ class Toolchain:
 
 
 def default_root(environment: Mapping[str, str]) -> Path:
-    """FOOTLIGHT_TOOLCHAIN, else /var/lib/footlight/toolchain as root, else below the user's data folder."""
+    """FOOTLIGHT_TOOLCHAIN, else /var/lib/footlight/toolchain as root, else below the user's data
+    folder.
+    """
     named = environment.get("FOOTLIGHT_TOOLCHAIN")
     return Path(named).absolute() if named else default_data(environment) / "toolchain"
 

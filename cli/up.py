@@ -37,7 +37,6 @@ from cli.supervisor import CommandFailed, StartFailed, Supervisor
 from cli.toolchain import MissingProgram, Toolchain, default_data
 
 
-
 def say(title: str, event: str) -> None:
     """One line on the terminal. A terminal that has gone away is no reason to stop."""
     with contextlib.suppress(OSError):
@@ -67,7 +66,8 @@ def main(arguments: argparse.Namespace) -> int:
 async def _foreground(options: Options, layout: Layout) -> int:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
-    assert task is not None
+    if task is None:
+        raise RuntimeError("not called from a task")
     asked = asyncio.Event()
 
     def stop() -> None:
@@ -105,6 +105,7 @@ class Instance:
         self.services = Services(options, layout, self.servers, toolchain, free_port(taken))
         self._began = time.monotonic()
         self._ready = False
+        self._first_run = False
 
     async def run(self) -> None:
         """Start everything and keep it running until cancelled."""
@@ -113,7 +114,9 @@ class Instance:
         self._check()
         self.layout.prepare_media()
         try:
-            async with Supervisor(self.layout.logs, say, self._write_instance_file) as self.supervisor:
+            async with Supervisor(
+                self.layout.logs, say, self._write_instance_file
+            ) as self.supervisor:
                 try:
                     await self._start()
                     await self.supervisor.failed.wait()
@@ -139,13 +142,13 @@ class Instance:
 
     async def _start(self) -> None:
         supervisor, services = self.supervisor, self.services
-        first_run = not cluster(self.layout).exists()
-        if first_run:
+        self._first_run = not cluster(self.layout).exists()
+        if self._first_run:
             say("PostgreSQL", "making the database")
         await prepare_cluster(self.layout, self.toolchain, supervisor)
         await supervisor.start(self.servers.specs(self.toolchain))
         await create_database(self.layout.run)
-        await self._command("Preparing the database", "migrate")
+        await self._command("Preparing database and storage", "prepare")
         if not self.options.servers_only:
             await supervisor.start(services.specs())
             await supervisor.start([services.edge()])
@@ -172,12 +175,19 @@ class Instance:
             "",
             f"    Watch, sign in     {services.public_url}",
             f"    Stream with OBS    server {services.rtmp_url}, stream key: make one on your dashboard",
-            f"    Administrator      login {ADMIN}, password in {shown(self.layout.secrets / 'admin_password')}",
+            f"    Administrator      login {ADMIN}, password {self._admin_password()}"
+            if self._first_run
+            else f"    Administrator      login {ADMIN}, first password in "
+            f"{shown(self.layout.secrets / 'admin_password')}",
             f"    Everything is in   {shown(self.layout.data)}",
         ]
         if self.options.host in ("127.0.0.1", "::1", "localhost"):
             lines.append("    Only this machine reaches it; --host 0.0.0.0 lets others in.")
         return "\n".join(["", *lines, "", "Ctrl-C stops it.", ""])
+
+    def _admin_password(self) -> str:
+        """The password that the first administrator was made with."""
+        return (self.layout.secrets / "admin_password").read_text().strip()
 
     def _write_instance_file(self) -> None:
         if not self._ready:
@@ -187,8 +197,13 @@ class Instance:
             "pid": os.getpid(),
             "http": services.public_url,
             "rtmp": services.rtmp_url,
+            "admin": {"login": ADMIN, "password": self._admin_password()},
             "services": {
-                process.spec.name: {"url": process.spec.url, "pid": process.pid, "state": process.state.value}
+                process.spec.name: {
+                    "url": process.spec.url,
+                    "pid": process.pid,
+                    "state": process.state.value,
+                }
                 for process in self.supervisor.processes
             },
             "irc_port": None,

@@ -20,7 +20,9 @@ pytest_plugins: list[str] = []
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServers]:
-    """The four servers, empty but for the schema, for tests that build a service in their own process."""
+    """The four servers, empty but for the schema, for tests that build a service in their own
+    process.
+    """
     data = _data_folder(tmp_path_factory, "servers")
     with start_instance(data, "--servers-only") as running:
         yield RunningServers(running.data)

@@ -111,6 +111,8 @@ class RunningServers:
         values: dict[str, Any] = {}
         for name, value in self.environment.items():
             field = name.removeprefix("FOOTLIGHT_").lower()
+            if field.endswith("_file"):
+                field, value = field.removesuffix("_file"), Path(value).read_text().strip()
             values[field] = json.loads(value) if value.startswith("[") else value
         return Settings(**{**values, **changes})
 
@@ -128,11 +130,16 @@ def start_instance(
     """
     data.parent.mkdir(parents=True, exist_ok=True)
     output = data.parent / f"{data.name}.out"
-    ports = ("--http-port", str(free_port(_taken_ports)), "--rtmp-port", str(free_port(_taken_ports)))
+    ports = (
+        "--http-port",
+        str(free_port(_taken_ports)),
+        "--rtmp-port",
+        str(free_port(_taken_ports)),
+    )
     command = [sys.executable, "-m", "cli", "up", "--data", str(data), *ports, *arguments]
     began = time.monotonic()
     with output.open("ab") as file:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             command,
             cwd=SOURCE,
             env={**os.environ, **(environment or {})},
@@ -145,7 +152,9 @@ def start_instance(
 
         def is_ready() -> bool:
             if process.poll() is not None:
-                raise RuntimeError(f"`up` ended with status {process.returncode}:\n{output.read_text()}")
+                raise RuntimeError(
+                    f"`up` ended with status {process.returncode}:\n{output.read_text()}"
+                )
             return ready.exists() and json.loads(ready.read_text())["pid"] == process.pid
 
         try:

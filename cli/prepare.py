@@ -1,0 +1,53 @@
+"""What `up` runs between the servers and the services: schema, bucket, and the first administrator."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from api.accounts.users import add_user
+from cli.admin import hashed
+from cli.instance import generated_secret
+from cli.services import ADMIN
+from core.db.engine import open_database
+from core.db.migrate import migrate
+from core.db.models import Role, User
+from core.settings import Settings
+from core.storage import open_storage
+
+
+def main(_: argparse.Namespace) -> int:
+    """Bring what the settings name into the state that services expect. Safe to repeat."""
+    settings = Settings.model_validate({})
+    migrate(settings.database_url)
+    asyncio.run(_prepare(settings))
+    return 0
+
+
+async def _prepare(settings: Settings) -> None:
+    async with open_storage(settings) as storage:
+        await storage.ensure_bucket()
+    await add_first_admin(settings, settings.data_dir / "secrets")
+
+
+async def add_first_admin(settings: Settings, secrets: Path) -> None:
+    """Make the account `admin` when there is no administrator; its password is kept in `secrets`."""
+    async with open_database(settings) as database:
+        async with database.session() as session:
+            admins = select(func.count()).select_from(User)
+            if await session.scalar(admins.where(User.role == Role.ADMIN)):
+                return
+        password = generated_secret(secrets, "admin_password")
+        password_hash = await hashed(password)
+        async with database.session() as session:
+            await add_user(
+                session,
+                login=ADMIN,
+                # Nothing is ever delivered there; the account's settings change it.
+                email=f"{ADMIN}@localhost",
+                password_hash=password_hash,
+                role=Role.ADMIN,
+            )
