@@ -2,7 +2,6 @@
  * The channel's live state by long poll: the edge answers the moment it changes, so an open page
  * learns of start, cut and stop at once, at the cost of one idle request.
  */
-import { useEffect, useState } from 'react';
 import type { LiveState } from './types';
 
 export interface LiveView {
@@ -28,7 +27,7 @@ export function betterClock(old: Clock | null, fresh: Clock): Clock {
   return old === null || fresh.roundTripMs <= old.roundTripMs ? fresh : old;
 }
 
-interface Answer {
+export interface Answer {
   live: LiveState;
   clock: Clock;
 }
@@ -55,10 +54,11 @@ async function ask(
 /** A first answer asked for before React has even started, by the entry script of a channel page. */
 let early: { login: string; answer: Promise<Answer> } | null = null;
 
-export function askEarly(login: string) {
+export function askEarly(login: string): Promise<Answer> {
   const answer = ask(login, null, new AbortController().signal);
   answer.catch(() => undefined);
   early = { login, answer };
+  return answer;
 }
 
 function wait(ms: number, signal: AbortSignal): Promise<void> {
@@ -104,17 +104,4 @@ export async function follow(login: string, signal: AbortSignal, tell: (view: Li
       version = null;
     }
   }
-}
-
-export function useLiveState(login: string): LiveView | null {
-  const [view, setView] = useState<LiveView | null>(null);
-  useEffect(() => {
-    const abort = new AbortController();
-    void follow(login, abort.signal, setView);
-    return () => {
-      abort.abort();
-      setView(null);
-    };
-  }, [login]);
-  return view;
 }

@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useState } from 'react';
 import { api, ApiError, explain } from '../api/client';
-import { useLiveState } from '../api/live-state';
+import { useLiveState } from '../api/use-live-state';
 import { useSession } from '../api/session';
 import type { Channel, LiveState } from '../api/types';
 import { useResource } from '../api/use-resource';
@@ -22,7 +22,7 @@ import { formatCount, formatSpan } from '../lib/format';
 import { useTitle } from '../lib/title';
 import { Player } from '../player/player';
 import { readPrefs, writePrefs } from '../player/prefs';
-import type { StreamPosition } from '../player/engine';
+import { streamOf } from '../player/engine';
 import css from './channel.module.css';
 import { NotFoundPage } from './not-found';
 
@@ -52,11 +52,6 @@ function useEnded(live: LiveState | null): Ended | null {
   return last?.ended ?? null;
 }
 
-function streamOf(login: string, live: LiveState | null): StreamPosition | null {
-  if (live === null || live.state === 'offline' || live.session === null) return null;
-  return { url: `/live/${login}/index.m3u8`, session: live.session, state: live.state };
-}
-
 export default function ChannelPage({ login }: { login: string }) {
   const view = useLiveState(login);
   const live = view?.live ?? null;
@@ -76,9 +71,9 @@ export default function ChannelPage({ login }: { login: string }) {
   const on = live !== null && live.state !== 'offline';
   useTitle(on ? `${name} is live` : name);
   const stream = useMemo(
-    () => streamOf(login, live),
+    () => (live === null ? undefined : streamOf(live)),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- viewers and warnings do not concern the player
-    [login, live?.state, live?.session],
+    [live?.login, live?.state, live?.session],
   );
 
   if (channel.error instanceof ApiError && channel.error.status === 404) {
@@ -108,6 +103,7 @@ export default function ChannelPage({ login }: { login: string }) {
             theatre={theatre}
             onTheatre={toggleTheatre}
             shortcuts
+            early={login}
           />
         </div>
       </div>

@@ -13,7 +13,7 @@ import Hls, {
   type HlsConfig,
   type Level,
 } from 'hls.js/light';
-import workerPath from 'hls.js/dist/hls.worker.js?url';
+import type { LiveState } from '../api/types';
 import { LatencyControl } from './latency';
 import { readPrefs, writePrefs } from './prefs';
 
@@ -82,6 +82,8 @@ declare global {
   }
 }
 
+/** Distance from the edge that the first request aims at, s. */
+const START_BEHIND_S = 0.4;
 const TICK_MS = 100;
 /** Snapshots for the eye need not be faster than this, ms. */
 const TELL_MS = 250;
@@ -112,10 +114,15 @@ const EMPTY: PlayerSnapshot = {
 function config(): Partial<HlsConfig> {
   return {
     lowLatencyMode: true,
-    workerPath,
+    // Parts are fragmented MP4 and only pass through: a worker would cost its start and a hop for every
+    // part, and saves nothing.
+    enableWorker: false,
     // The control is ours: hls.js neither chases nor backs off by itself.
     maxLiveSyncPlaybackRate: 1,
     liveSyncOnStallIncrease: 0,
+    // Where playback begins. The edge moves on while the first parts load, so by the first frame this has
+    // become about PART-HOLD-BACK.
+    liveSyncDuration: START_BEHIND_S,
     liveDurationInfinity: true,
     backBufferLength: 30,
     maxBufferLength: PAUSE_KEPT_S,
@@ -152,6 +159,12 @@ function qualityOf(level: Level, index: number): Quality {
   return { index, name: size, detail: [source ? 'source' : '', rate].filter(Boolean).join(', ') };
 }
 
+/** What to play, from the live state of a channel; null while it is off. */
+export function streamOf(live: LiveState): StreamPosition | null {
+  if (live.state === 'offline' || live.session === null) return null;
+  return { url: `/live/${live.login}/index.m3u8`, session: live.session, state: live.state };
+}
+
 const seconds = () => performance.now() / 1000;
 
 export class LivePlayer {
@@ -178,10 +191,13 @@ export class LivePlayer {
   /** A preview that starts silent is no choice of the viewer's to remember. */
   private readonly remembers: boolean;
 
-  constructor(
-    private readonly video: HTMLVideoElement,
-    { startMuted = false }: { startMuted?: boolean } = {},
-  ) {
+  /** Made here and put into the page by whoever shows it, so that loading need not wait for the page. */
+  readonly video = document.createElement('video');
+
+  constructor({ startMuted = false }: { startMuted?: boolean } = {}) {
+    const { video } = this;
+    video.playsInline = true;
+    video.slot = 'media';
     const on = (type: keyof HTMLMediaElementEventMap, handle: () => void) =>
       video.addEventListener(type, handle, { signal: this.cleanUp.signal });
     on('waiting', () => this.onWaiting());
@@ -275,6 +291,7 @@ export class LivePlayer {
     this.cleanUp.abort();
     this.hls?.destroy();
     this.hls = null;
+    this.video.remove();
     if (window.footlight) delete window.footlight.player;
   }
 

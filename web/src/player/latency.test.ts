@@ -106,9 +106,9 @@ describe('LatencyControl', () => {
   });
 
   it('backs off after a stall and comes closer again when all is calm', () => {
-    // One delivery of 2 s length in second 30.
+    // Two parts that came 1.2 s late in second 30.
     const hiccup = (part: number) => (part >= 150 && part < 152 ? 1.2 : 0.01);
-    const { stalls, history } = watch({ delay: hiccup, startBehind: 0.6, seconds: 120 });
+    const { stalls, history } = watch({ delay: hiccup, startBehind: 0.6, seconds: 150 });
     expect(stalls).toBe(1);
     const before = history[at(history, 29)]?.target ?? 0;
     const after = history[at(history, 33)]?.target ?? 0;

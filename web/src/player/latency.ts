@@ -44,18 +44,18 @@ export interface Steering {
 }
 
 /** Observations older than this no longer count, s. Longer than a GOP, so each kind of part is seen. */
-const WINDOW_S = 10;
+const WINDOW_S = 30;
 /** The need is not trusted before this many parts have landed. */
 const MIN_PARTS = 8;
 /**
  * Margins, s. The least one covers what a decoder holds back (frame threads, B-frames) and one
  * timer tick; below it Chromium shows late frames though nothing stalls.
  */
-const MARGIN = { least: 0.12, start: 0.16, most: 1.5, perStall: 0.15 } as const;
+const MARGIN = { least: 0.2, start: 0.25, most: 1.5, perStall: 0.2 } as const;
 /** Calm playback wears the margin down by this, s per s, after this long without a stall, s. */
 const WEAR = { perSecond: 0.01, after: 15 } as const;
 /** The target falls at most this fast, s per s; it rises at once. */
-const TARGET_FALL = 0.05;
+const TARGET_FALL = 0.02;
 /** Behind by more than this, jump, s. */
 const SEEK_BEHIND_S = 3;
 /** Correct when further off than `begin`, until within `end`, s. */

@@ -1,13 +1,7 @@
-import 'media-chrome/media-controller';
-import 'media-chrome/media-control-bar';
-import 'media-chrome/media-fullscreen-button';
-import 'media-chrome/media-mute-button';
-import 'media-chrome/media-pip-button';
-import 'media-chrome/media-play-button';
-import 'media-chrome/media-volume-range';
 import {
   useEffect,
   useId,
+  useLayoutEffect,
   useRef,
   useState,
   useSyncExternalStore,
@@ -16,6 +10,7 @@ import {
 } from 'react';
 import { Icon } from '../components/icon';
 import { Button, cx } from '../components/ui';
+import { takeEarly } from './early';
 import { LivePlayer, isBehind, type PlayerSnapshot, type StreamPosition } from './engine';
 import css from './player.module.css';
 import { QualityMenu } from './quality-menu';
@@ -23,8 +18,8 @@ import { ShortcutsDialog } from './shortcuts';
 import { useShortcuts } from './use-shortcuts';
 
 export interface PlayerProps {
-  /** What to play; null while the channel is off. The last picture stays. */
-  stream: StreamPosition | null;
+  /** What to play; null while the channel is off (the last picture stays), undefined while unknown. */
+  stream: StreamPosition | null | undefined;
   clockOffsetMs: number;
   /** For screen readers: "Ana, live". */
   label: string;
@@ -34,24 +29,41 @@ export interface PlayerProps {
   onTheatre?: () => void;
   /** Keyboard shortcuts listen on the whole page: only for the one player that is the page's matter. */
   shortcuts?: boolean;
+  /** The login whose player may have been started before the page. */
+  early?: string;
   /** The dashboard's preview makes no sound until asked. */
   startMuted?: boolean;
 }
 
+/** The controls are not loaded before the first frame, but never later than this, ms. */
+const CONTROLS_MS = 1200;
+
+/** The picture goes first: media-chrome's elements come to life in place once it is there. */
+function useControls(started: boolean) {
+  useEffect(() => {
+    const timer = setTimeout(() => void import('./controls'), started ? 0 : CONTROLS_MS);
+    return () => clearTimeout(timer);
+  }, [started]);
+}
+
 const NOTHING: PlayerSnapshot | null = null;
 
-/** The engine lives as long as the <video> does. */
-function useEngine(video: RefObject<HTMLVideoElement | null>, startMuted: boolean) {
+/** The engine lives as long as the player is in the page; one that was started early is taken over. */
+function useEngine(
+  controller: RefObject<HTMLElement | null>,
+  { login, startMuted }: { login?: string; startMuted: boolean },
+) {
   const [engine, setEngine] = useState<LivePlayer | null>(null);
-  useEffect(() => {
-    if (!video.current) return;
-    const made = new LivePlayer(video.current, { startMuted });
+  useLayoutEffect(() => {
+    const started = login === undefined ? null : takeEarly(login);
+    const made = started ?? new LivePlayer({ startMuted });
+    controller.current?.prepend(made.video);
     setEngine(made);
     return () => {
       made.destroy();
       setEngine(null);
     };
-  }, [video, startMuted]);
+  }, [controller, login, startMuted]);
   const snapshot = useSyncExternalStore(
     engine?.subscribe ?? (() => () => undefined),
     engine?.snapshot ?? (() => NOTHING),
@@ -67,24 +79,32 @@ export function Player({
   theatre = false,
   onTheatre,
   shortcuts = false,
+  early,
   startMuted = false,
 }: PlayerProps) {
   const stage = useRef<HTMLDivElement>(null);
-  const video = useRef<HTMLVideoElement>(null);
+  const controller = useRef<HTMLElement>(null);
   const stageId = useId();
-  const { engine, snapshot } = useEngine(video, startMuted);
+  const { engine, snapshot } = useEngine(controller, { login: early, startMuted });
+  useControls(snapshot?.started ?? false);
   const [menuOpen, setMenuOpen] = useState(false);
   const [helpOpen, setHelpOpen] = useState(false);
 
   const { url, session, state } = stream ?? {};
+  const known = stream !== undefined;
   useEffect(() => {
+    if (!known) return;
     engine?.follow(
       url !== undefined && session !== undefined && state !== undefined
         ? { url, session, state }
         : null,
       clockOffsetMs,
     );
-  }, [engine, url, session, state, clockOffsetMs]);
+  }, [engine, known, url, session, state, clockOffsetMs]);
+
+  useEffect(() => {
+    if (engine) engine.video.ariaLabel = label;
+  }, [engine, label]);
 
   useShortcuts(shortcuts ? engine : null, stage, {
     onTheatre,
@@ -102,6 +122,7 @@ export function Player({
       data-player-state={stream?.state ?? 'offline'}
     >
       <media-controller
+        ref={controller}
         className={css.controller}
         autohide={menuOpen || covered ? '-1' : '2.5'}
         defaultstreamtype="live"
@@ -111,9 +132,6 @@ export function Player({
         novolumepref=""
         nomutedpref=""
       >
-        {/* Live video has no caption file; captions come inside the stream when the streamer sends them. */}
-        {/* eslint-disable-next-line jsx-a11y/media-has-caption */}
-        <video ref={video} slot="media" playsInline className={css.video} aria-label={label} />
         {!covered && (
           <media-control-bar className={css.bar}>
             <media-play-button className={css.control} notooltip="">

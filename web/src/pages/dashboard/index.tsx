@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
 import { Link } from 'wouter';
 import { api, explain } from '../../api/client';
-import { useLiveState } from '../../api/live-state';
+import { useLiveState } from '../../api/use-live-state';
 import { useSession } from '../../api/session';
 import type { MyStream, NewStreamKey, User } from '../../api/types';
 import { useResource } from '../../api/use-resource';
@@ -94,7 +94,7 @@ function Dashboard({ user }: { user: User }) {
 
       <div className={css.columns}>
         <div className={css.column}>
-          {live && <Preview login={user.login} view={view} />}
+          {live && <Preview view={view} />}
           {live && <Health sinceStart={view.live.started_at} />}
           {!live && (
             <Connect

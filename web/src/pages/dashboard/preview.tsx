@@ -1,17 +1,16 @@
 import { useMemo } from 'react';
 import type { LiveView } from '../../api/live-state';
+import { streamOf } from '../../player/engine';
 import { Player } from '../../player/player';
 import css from './dashboard.module.css';
 
 /** What viewers see, as they see it; silent, so that it does not echo into the microphone. */
-export function Preview({ login, view }: { login: string; view: LiveView }) {
-  const { state, session } = view.live;
+export function Preview({ view }: { view: LiveView }) {
+  const { live } = view;
   const stream = useMemo(
-    () =>
-      state === 'offline' || session === null
-        ? null
-        : { url: `/live/${login}/index.m3u8`, session, state },
-    [login, state, session],
+    () => streamOf(live),
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- viewers and warnings do not concern the player
+    [live.login, live.state, live.session],
   );
   return (
     <section className={css.preview} aria-label="Preview">

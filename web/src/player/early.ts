@@ -1,0 +1,32 @@
+/**
+ * A channel page opened directly starts its player before the page itself: hls.js is fetching parts
+ * while React and the controls are still being parsed. The page then takes the player over.
+ */
+import type { Answer } from '../api/live-state';
+import { LivePlayer, streamOf } from './engine';
+
+let waiting: { login: string; player: LivePlayer } | null = null;
+
+export async function openEarly(login: string, answer: Promise<Answer>) {
+  const player = new LivePlayer();
+  waiting = { login, player };
+  try {
+    const { live, clock } = await answer;
+    // Taken over meanwhile: the page tells it what to do from here on.
+    if (isWaiting(player)) player.follow(streamOf(live), clock.offsetMs);
+  } catch {
+    // The page asks again, and says so when it cannot.
+  }
+}
+
+function isWaiting(player: LivePlayer): boolean {
+  return waiting?.player === player;
+}
+
+/** The player that was started for this channel, once; null when there is none. */
+export function takeEarly(login: string): LivePlayer | null {
+  const found = waiting?.login === login ? waiting.player : null;
+  if (found === null) waiting?.player.destroy();
+  waiting = null;
+  return found;
+}
