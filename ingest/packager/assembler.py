@@ -69,12 +69,19 @@ class VideoAssembler:
             self._emit(self._clamped(sample.dts + interval))
 
     def add_audio(self, time_ms: int, data: memoryview) -> None:
-        if self._audio is None:
-            return
-        self._audio.push(time_ms, data)
-        self.pending_bytes += len(data)
-        if self._audio.end_ms - self.start > self._target + AUDIO_LEAD_MS:
-            self._emit(self.start + self._target)
+        if self._audio is not None:
+            self._audio.push(time_ms, data)
+            self.pending_bytes += len(data)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the sound is so far ahead that the open part's pictures must have been dropped."""
+        audio = self._audio
+        return audio is not None and audio.end_ms - self.start > self._target + AUDIO_LEAD_MS
+
+    def emit_stalled(self) -> None:
+        """Ends the open part with the pictures it has, be there none."""
+        self._emit(self.start + self._target)
 
     @property
     def empty(self) -> bool:
@@ -91,8 +98,13 @@ class VideoAssembler:
             elif self.start + self._target > limit:
                 return False
             else:
-                self._emit(self.start + self._target)
+                self._emit(self.start + self._hole_length(dts - self.start))
         return True
+
+    def _hole_length(self, gap: int) -> int:
+        """How long a part without pictures is, so that, if it can be, the last ends at the gap's end."""
+        even = gap // math.ceil(gap / self._target)
+        return even if even >= self._least else self._target
 
     def _fits(self, dts: int) -> bool:
         begin = max(dts, self.start + len(self._samples))
@@ -174,7 +186,8 @@ class AudioAssembler:
         self._rendition = rendition
         self._audio = audio
         self._target = target_ms * audio.rate // 1000
-        self.start: int | None = None
+        self.start = 0
+        self._running = False
         self.pending_bytes = 0
 
     def add(self, time_ms: int, data: memoryview) -> None:
@@ -182,29 +195,26 @@ class AudioAssembler:
         before = audio.end
         frame = audio.push(time_ms, data)
         self.pending_bytes += len(data)
-        if self.start is None:
-            self.start = frame.time
+        if not self._running:
+            self.start, self._running = frame.time, True
         elif frame.time > before:
             self._skip_hole(frame.time)
         if audio.end + audio.frame - self.start > self._target:
-            self._emit()
+            self._publish(audio.take(), audio.end)
 
     def _skip_hole(self, time: int) -> None:
         """Lost audio: parts without samples keep the rendition's time running."""
-        while self.start is not None and time + self._audio.frame - self.start > self._target:
+        while time + self._audio.frame - self.start > self._target:
             end = min(self.start + self._target, time)
             self._publish(self._audio.take(time), end)
 
     def finish(self) -> None:
-        """Ends the segment's last part."""
+        """Ends the segment's last part. The next begins with the next frame, also after a hole."""
         if len(self._audio):
-            self._emit()
-
-    def _emit(self) -> None:
-        self._publish(self._audio.take(), self._audio.end)
+            self._publish(self._audio.take(), self._audio.end)
+        self._running = False
 
     def _publish(self, run: AudioRun | None, end: int) -> None:
-        assert self.start is not None
         sequence = self._rendition.next_number + 1
         if run:
             data = cmaf.chunk(sequence, None, run)

@@ -43,7 +43,7 @@ class Lead:
         self.rendition = rendition
         self._config = config
         self._events = events
-        self.targets: Targets | None = None
+        self._targets: Targets | None = None
         self.epoch = 0
         self.frontier = -1  # the latest presentation time published or in the open part, ms
         self._boundaries: deque[Boundary] = deque(maxlen=KEPT_BOUNDARIES)
@@ -73,6 +73,13 @@ class Lead:
         self._last_key = 0
         self._regroup = False
         self._gap_told = self._gop_told = False
+
+    @property
+    def targets(self) -> Targets:
+        """What the playlists promise. RuntimeError before the first segment was released."""
+        if self._targets is None:
+            raise RuntimeError("targets are fixed when the first segment closes")
+        return self._targets
 
     # -- what the input says ------------------------------------------------------------------
 
@@ -111,7 +118,7 @@ class Lead:
         if self._audio_assembler is not None and sync:
             self._end_period()
         if self._assembler is not None:
-            self._place(Sample(dts, pts, sync, data), now)
+            self._place(self._assembler, Sample(dts, pts, sync, data), now)
             return
         if not self._keyed:
             if not sync:
@@ -122,9 +129,8 @@ class Lead:
             self._held_bytes = sum(len(item.data) for item in self._held)
         sample = Sample(dts, pts, sync, data)
         if self._ready(sample):
-            self._release(sample, now)
-        if self._assembler is not None:
-            self._place(sample, now)
+            assembler = self._release(self._video, sample, now)
+            self._place(assembler, sample, now)
         else:
             self._hold(sample)
 
@@ -140,7 +146,7 @@ class Lead:
                 self._regroup = True
             return
         if self._audio_assembler is not None:
-            self._place_audio(time, data, now)
+            self._place_audio(self._audio_assembler, time, data, now)
             return
         if not self._held:
             self._first_wall = now
@@ -149,7 +155,7 @@ class Lead:
             return
         held = time - self._held[0][0]
         if self._video is None and held >= (AUDIO_ONLY_AFTER_MS if self._promises_video else 0):
-            self._start_audio_only(now)
+            self._start_audio_only(self._audio, now)
         elif held > AUDIO_ONLY_AFTER_MS:
             self._held_bytes -= len(data)
             del self._held[0]
@@ -187,9 +193,9 @@ class Lead:
         """Whether what is held can be published, `sample` being the next."""
         first = next((item for item in self._held if isinstance(item, Sample)), None)
         if first is None:
-            return self.targets is not None and self._tracks_known
+            return self._targets is not None and self._tracks_known
         held = sample.dts - first.dts
-        if self.targets is None:
+        if self._targets is None:
             most = self._config.max_target_duration * 1000
             return (sample.sync and held >= LEAST_FIRST_MS) or held >= most
         return self._tracks_known or held >= 1000
@@ -198,18 +204,17 @@ class Lead:
     def _tracks_known(self) -> bool:
         return self._audio is not None or not self._promises_audio
 
-    def _release(self, sample: Sample | None, now: datetime) -> None:
-        """Starts the period with what is held; `sample` is the frame that follows, if there is one."""
+    def _release(self, video: VideoConfig, sample: Sample | None, now: datetime) -> VideoAssembler:
+        """Starts the period with what is held, and with `sample` should that be nothing."""
         frames = [item for item in self._held if isinstance(item, Sample)]
         if sample is not None:
             frames.append(sample)
-        if self.targets is None:
+        if self._targets is None:
             self._fix_targets([frame.dts for frame in frames])
-        assert self.targets is not None and self._video is not None
         heard = any(isinstance(item, _Audio) for item in self._held)
         running = self._tracks_known and self._segments_begun
         self._track_audio = self._audio if heard or running else None
-        self.rendition.use_init(cmaf.init_segment(self._video, self._track_audio))
+        self.rendition.use_init(cmaf.init_segment(video, self._track_audio))
         queue = AudioQueue(self._track_audio) if self._track_audio else None
         assembler = VideoAssembler(self.rendition, self._rate, self.targets.part_ms, queue)
         first = frames[0]
@@ -222,9 +227,10 @@ class Lead:
             if isinstance(item, _Audio):
                 self._add_audio(assembler, item.time, item.data, now)
             elif item is first:
-                self._add(item)
+                self._add(assembler, item)
             else:
-                self._place(item, now)
+                assembler = self._place(assembler, item, now)
+        return assembler
 
     @property
     def _segments_begun(self) -> bool:
@@ -237,58 +243,56 @@ class Lead:
         duration = target_duration(
             times[-1] - times[0], config.min_target_duration, config.max_target_duration
         )
-        self.targets = Targets(duration, part_target_ms(interval, config.part_target_s * 1000))
+        self._targets = Targets(duration, part_target_ms(interval, config.part_target_s * 1000))
 
     @property
     def frame_rate(self) -> float:
         """Frames per second as measured, 0 before the first segment."""
-        return 1000 / self._rate.interval if self.targets else 0.0
+        return 1000 / self._rate.interval if self._targets else 0.0
 
-    def _start_audio_only(self, now: datetime) -> None:
-        assert self._audio is not None
-        frame_ms = self._audio.frame_samples * 1000 / self._audio.sample_rate
-        if self.targets is None:
+    def _start_audio_only(self, audio: AudioConfig, now: datetime) -> None:
+        frame_ms = audio.frame_samples * 1000 / audio.sample_rate
+        if self._targets is None:
             config = self._config
             span = round(config.segment_target_s * 1000)
             duration = target_duration(span, config.min_target_duration, config.max_target_duration)
             target = part_target_ms(frame_ms, config.part_target_s * 1000)
-            self.targets = Targets(duration, target)
-        self._track_audio = self._audio
-        self.rendition.use_init(cmaf.init_segment(None, self._audio))
-        queue = AudioQueue(self._audio)
-        self._audio_assembler = AudioAssembler(self.rendition, self.targets.part_ms, queue)
+            self._targets = Targets(duration, target)
+        self._track_audio = audio
+        self.rendition.use_init(cmaf.init_segment(None, audio))
+        assembler = AudioAssembler(self.rendition, self.targets.part_ms, AudioQueue(audio))
+        self._audio_assembler = assembler
         start = self._held[0][0]
         self._begin_period(start, start)
         held, self._held, self._held_bytes = self._held, [], 0
         for item in held:
-            self._place_audio(item[0], item.data, now)
+            self._place_audio(assembler, item[0], item.data, now)
 
     # -- running ------------------------------------------------------------------------------
 
-    def _place(self, sample: Sample, now: datetime) -> None:
-        assembler = self._assembler
-        assert assembler is not None and self.targets is not None
-        self._cut_long(sample, now)
+    def _place(self, assembler: VideoAssembler, sample: Sample, now: datetime) -> VideoAssembler:
+        """Adds a frame, after the cuts it calls for. The assembler that runs then."""
+        self._cut_long(assembler, sample, now)
         if sample.sync:
             self._gop, self._last_key = sample.dts - self._last_key, sample.dts
-            if self._regroup:
-                self._begin_anew(sample, now)
+            if self._regroup and self._video is not None:
+                assembler = self._begin_anew(self._video, sample, now)
             elif self._segment_due(sample.dts):
                 assembler.finish(sample.dts)
-                self._next_segment(sample.dts, sample.pts, now)
+                self._next_segment(assembler.start, sample.pts, now)
             else:
                 assembler.split(sample.dts)
-        self._add(sample)
+        self._add(assembler, sample)
+        return assembler
 
-    def _begin_anew(self, sample: Sample, now: datetime) -> None:
+    def _begin_anew(self, video: VideoConfig, sample: Sample, now: datetime) -> VideoAssembler:
         """A new period on the same timeline, because the tracks changed."""
         self._end_period()
         self._keyed, self._first_wall = True, now
-        self._release(sample, now)
+        return self._release(video, sample, now)
 
-    def _add(self, sample: Sample) -> None:
-        assert self._assembler is not None
-        self._assembler.add(sample)
+    def _add(self, assembler: VideoAssembler, sample: Sample) -> None:
+        assembler.add(sample)
         self._gap_told = False
         if sample.pts > self.frontier:
             self.frontier = sample.pts
@@ -303,13 +307,10 @@ class Lead:
 
     @property
     def _longest_ms(self) -> int:
-        assert self.targets is not None
         return self.targets.duration * 1000 + 499  # EXTINF counts rounded (4.4.3.1)
 
-    def _cut_long(self, sample: Sample, now: datetime) -> None:
+    def _cut_long(self, assembler: VideoAssembler, sample: Sample, now: datetime) -> None:
         """Cuts without a keyframe where none came within the target duration, and says so."""
-        assembler = self._assembler
-        assert assembler is not None
         while not assembler.make_room(sample.dts, self._segment_start + self._longest_ms):
             self._cut_here(assembler, now)
         if not sample.sync and assembler.empty and self._overdue(assembler):
@@ -318,14 +319,13 @@ class Lead:
 
     def _overdue(self, assembler: VideoAssembler) -> bool:
         """Whether one more part would make the segment longer than the target duration."""
-        assert self.targets is not None
         return assembler.start + self.targets.part_ms > self._segment_start + self._longest_ms
 
     def _cut_here(self, assembler: VideoAssembler, now: datetime) -> None:
         self._next_segment(assembler.start, assembler.start + self._delay, now)
 
     def _tell_long_gop(self) -> None:
-        if self._gop_told or self.targets is None:
+        if self._gop_told:
             return
         self._gop_told = True
         self._warn(
@@ -337,16 +337,18 @@ class Lead:
     def _add_audio(
         self, assembler: VideoAssembler, time: int, data: memoryview, now: datetime
     ) -> None:
-        if assembler.empty and self._overdue(assembler):
-            self._cut_here(assembler, now)
         assembler.add_audio(time, data)
+        while assembler.stalled:
+            if assembler.empty and self._overdue(assembler):
+                self._cut_here(assembler, now)
+            assembler.emit_stalled()
         if not self._gap_told and time - assembler.last_dts >= VIDEO_GAP_MS:
             self._gap_told = True
             self._warn("video_gap", "No picture has arrived for 5 s while the sound goes on.")
 
-    def _place_audio(self, time: int, data: memoryview, now: datetime) -> None:
-        assembler = self._audio_assembler
-        assert assembler is not None
+    def _place_audio(
+        self, assembler: AudioAssembler, time: int, data: memoryview, now: datetime
+    ) -> None:
         if time - self._segment_start >= self._config.segment_target_s * 1000:
             assembler.finish()
             self._next_segment(time, time, now)
@@ -355,14 +357,14 @@ class Lead:
 
     def _begin_period(self, start: int, time: int) -> None:
         """The first segment of a format, at decode time `start` and presentation time `time`."""
-        self._anchor = (self._first_wall, time)
+        self._anchor = (self._first_wall, start)
         self._latest_lag = 0.0
         self._begin_segment(start, time, self._segments_begun, self._first_wall)
 
     def _next_segment(self, start: int, time: int, now: datetime) -> None:
         self._close_segment()
         anchor, origin = self._anchor
-        wall = anchor + timedelta(milliseconds=time - origin)
+        wall = anchor + timedelta(milliseconds=start - origin)
         # The streamer's clock is not ours: follow it, too slowly for a player to notice.
         error = (now - wall) / timedelta(milliseconds=1)
         step = max(-WALL_SLEW_MS, min(WALL_SLEW_MS, error, self._latest_lag))
@@ -371,7 +373,6 @@ class Lead:
         self._begin_segment(start, time, False, wall)
 
     def _begin_segment(self, start: int, time: int, discontinuity: bool, wall: datetime) -> None:
-        assert self.targets is not None
         last = self._boundaries[-1] if self._boundaries else None
         msn = last.msn + 1 if last else FIRST_MSN
         count = (last.discontinuities if last else 0) + discontinuity
@@ -393,8 +394,8 @@ class Lead:
         """Publishes all there is and closes the segment; what follows needs a keyframe and is
         discontinuous.
         """
-        if self._assembler is None and self._keyed and self._held:
-            self._release(None, self._first_wall)
+        if self._assembler is None and self._keyed and self._held and self._video is not None:
+            self._release(self._video, None, self._first_wall)
         if self._assembler is not None:
             self._assembler.finish(None)
         if self._audio_assembler is not None:
@@ -423,6 +424,10 @@ class Lead:
     def between(self, after: int, before: int) -> list[Boundary]:
         """Segments whose numbers lie strictly between the two."""
         return [boundary for boundary in self._boundaries if after < boundary.msn < before]
+
+    def after(self, msn: int) -> Boundary | None:
+        """The segment that follows number `msn`."""
+        return next((b for b in self._boundaries if b.msn == msn + 1), None)
 
     def duration_us(self, msn: int) -> int:
         """How long a closed segment is."""

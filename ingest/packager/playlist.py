@@ -55,7 +55,6 @@ class Segment:
     tail: str = ""
     part_lines: list[str] = field(default_factory=list)
     part_names: list[str] = field(default_factory=list)
-    parts_listed: bool = True
 
     @property
     def end_us(self) -> int:
@@ -81,6 +80,7 @@ class MediaPlaylist:
         self._discontinuity_sequence = discontinuities
         self._first_msn = first_msn
         self._segments: deque[Segment] = deque()
+        self._with_parts: deque[Segment] = deque()
         self._open: Segment | None = None
         self._open_head = ""
         self._edge_us = 0
@@ -102,6 +102,12 @@ class MediaPlaylist:
         )
 
     @property
+    def _current(self) -> Segment:
+        if self._open is None:
+            raise RuntimeError("no segment is open")
+        return self._open
+
+    @property
     def edge_us(self) -> int:
         """Media time at the end of the playlist."""
         return self._edge_us
@@ -113,8 +119,7 @@ class MediaPlaylist:
         self._stale = True
 
     def add_part(self, name: str, duration_us: int, independent: bool) -> None:
-        segment = self._open
-        assert segment is not None
+        segment = self._current
         mark = ",INDEPENDENT=YES" if independent else ""
         segment.part_lines.append(
             f'#EXT-X-PART:DURATION={seconds(duration_us)},URI="{name}"{mark}\n'
@@ -123,16 +128,13 @@ class MediaPlaylist:
         segment.duration_us += duration_us
         self._edge_us += duration_us
         self.last_part = (segment.msn, len(segment.part_lines) - 1)
-        first = next((s for s in self._segments if s.parts_listed), None)
-        if first is not None and self._edge_us - first.end_us > PARTS_TARGETS * self._target_us:
-            self._stale = True
 
     def close_segment(self, name: str) -> Segment:
         """The open segment, which has at least one part, becomes a whole one."""
-        segment = self._open
-        assert segment is not None and segment.part_lines
+        segment = self._current
         segment.name = name
         segment.tail = f"#EXTINF:{seconds(segment.duration_us)},\n{name}\n"
+        self._with_parts.append(segment)
         self._append(segment)
         self._open = None
         return segment
@@ -142,12 +144,10 @@ class MediaPlaylist:
     ) -> None:
         """A segment this rendition has not (4.4.4.7), so that its numbers stay the others'."""
         self.open_segment(msn, init_name, discontinuity, wall)
-        segment = self._open
-        assert segment is not None
+        segment = self._current
         segment.duration_us = duration_us
         self._edge_us += duration_us
         segment.tail = f"#EXT-X-GAP\n#EXTINF:{seconds(duration_us)},\ngap-{msn}.m4s\n"
-        segment.parts_listed = False
         self._append(segment)
         self._open = None
 
@@ -159,14 +159,12 @@ class MediaPlaylist:
     def drop_old(self) -> list[Dropped]:
         """Takes what fell out of the window, and part lists past three target durations."""
         dropped: list[Dropped] = []
-        for segment in self._segments:
-            if self._edge_us - segment.end_us <= PARTS_TARGETS * self._target_us:
-                break
-            if segment.parts_listed:
-                segment.parts_listed = False
-                segment.part_lines.clear()
-                dropped.append(Dropped(tuple(segment.part_names), PARTS_TARGETS * self._target_us))
-                self._stale = True
+        oldest = self._edge_us - PARTS_TARGETS * self._target_us
+        while self._with_parts and self._with_parts[0].end_us < oldest:
+            segment = self._with_parts.popleft()
+            segment.part_lines.clear()
+            dropped.append(Dropped(tuple(segment.part_names), PARTS_TARGETS * self._target_us))
+            self._stale = True
         while self._segments and self._edge_us - self._segments[0].end_us >= self.window_us:
             # 6.2.2: a removed segment stays available for its own duration plus that of the longest
             # playlist that listed it.
@@ -228,8 +226,7 @@ class MediaPlaylist:
 
     @staticmethod
     def _segment_text(segment: Segment, mapped: str) -> str:
-        parts = "".join(segment.part_lines) if segment.parts_listed else ""
-        return _with_map(segment, mapped) + parts + segment.tail
+        return _with_map(segment, mapped) + "".join(segment.part_lines) + segment.tail
 
 
 def _with_map(segment: Segment, mapped: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import insort
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from .events import (
     PlaylistReady,
     SegmentReady,
 )
-from .playlist import Dropped, MediaPlaylist, Targets
+from .playlist import MediaPlaylist, Targets
 
 FIRST_MSN = 1
 
@@ -52,7 +52,7 @@ class Rendition:
         self._parts: list[bytes] = []
         self._segment: tuple[Boundary, datetime] | None = None
         self._number = 0
-        self._lingering: deque[tuple[int, tuple[str, ...]]] = deque()
+        self._lingering: list[tuple[int, tuple[str, ...]]] = []
         self._old_inits: list[str] = []
         self._media_bits = self._media_us = self._peak = 0
         self.video: VideoConfig | None = None
@@ -121,8 +121,9 @@ class Rendition:
         self.dirty = True
 
     def add_part(self, data: bytes, duration_us: int, independent: bool) -> None:
-        playlist, segment = self._playlist, self._segment
-        assert playlist is not None and segment is not None
+        playlist = self._playlist
+        if playlist is None:
+            raise RuntimeError("no segment is open")
         name = f"part-{self._number}.m4s"
         playlist.add_part(name, duration_us, independent)
         self._parts.append(data)
@@ -133,6 +134,7 @@ class Rendition:
             )
         )
         self._number += 1
+        self._forget(playlist)
         self.dirty = True
 
     def end_segment(self) -> int:
@@ -172,16 +174,12 @@ class Rendition:
     def _forget(self, playlist: MediaPlaylist) -> None:
         edge = playlist.edge_us
         for dropped in playlist.drop_old():
-            self._lingering.append((edge + dropped.linger_us, dropped.names))
-        self._forget_inits(playlist)
+            insort(self._lingering, (edge + dropped.linger_us, dropped.names))
+        if self._old_inits:
+            self._forget_inits(playlist)
         gone: list[str] = []
-        waiting: deque[tuple[int, tuple[str, ...]]] = deque()
-        for due, names in self._lingering:
-            if due <= edge:
-                gone.extend(names)
-            else:
-                waiting.append((due, names))
-        self._lingering = waiting
+        while self._lingering and self._lingering[0][0] <= edge:
+            gone.extend(self._lingering.pop(0)[1])
         if gone:
             self._events.append(Expired(self.name, tuple(gone)))
 
@@ -189,8 +187,7 @@ class Rendition:
         unused = [name for name in self._old_inits if not playlist.uses(name)]
         for name in unused:
             self._old_inits.remove(name)
-            dropped = Dropped((name,), 2 * playlist.window_us)
-            self._lingering.append((playlist.edge_us + dropped.linger_us, dropped.names))
+            insort(self._lingering, (playlist.edge_us + 2 * playlist.window_us, (name,)))
 
     def end(self) -> None:
         """No more of this rendition: its playlist gets EXT-X-ENDLIST."""

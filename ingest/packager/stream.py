@@ -18,7 +18,7 @@ from .flv import (
     VideoFrame,
     VideoRecord,
 )
-from .follower import Follower
+from .follower import AudioSibling, Picture, Rung, Sound
 from .lead import Lead
 from .playlist import Variant, multivariant
 from .rendition import Rendition
@@ -87,10 +87,10 @@ class LiveStream:
         self._events: list[Event] = []
         self._renditions: dict[str, Rendition] = {}
         self._inputs: dict[str, _Input] = {}
-        self._followers: dict[str, Follower] = {}
+        self._followers: dict[str, Rung] = {}
         self._lead: Lead | None = None
         self._source = ""
-        self._sibling: Follower | None = None
+        self._sibling: AudioSibling | None = None
 
     def add_rendition(self, name: str, *, audio_only_sibling: str | None = None) -> None:
         """A rendition that will be fed. Only the source may have an audio-only sibling, which is
@@ -105,10 +105,10 @@ class LiveStream:
             self._source = name
             if audio_only_sibling is not None:
                 sibling = self._new_rendition(audio_only_sibling)
-                self._sibling = Follower(sibling, self._lead, audio_only=True)
+                self._sibling = AudioSibling(sibling, self._lead)
             return
         self._inputs[name].epoch = self._lead.epoch
-        self._followers[name] = Follower(rendition, self._lead, audio_only=False)
+        self._followers[name] = Rung(rendition, self._lead)
 
     def _new_rendition(self, name: str) -> Rendition:
         if name in self._renditions:
@@ -150,7 +150,8 @@ class LiveStream:
 
     @property
     def _the_lead(self) -> Lead:
-        assert self._lead is not None, "no rendition was added"
+        if self._lead is None:
+            raise RuntimeError("no rendition was added")
         return self._lead
 
     def _follow(self) -> None:
@@ -200,16 +201,16 @@ class LiveStream:
         if name == self._source:
             self._the_lead.video(dts, pts, frame.sync, frame.data, now)
         else:
-            self._followers[name].video(source.epoch, dts, pts, frame.sync, frame.data)
+            self._followers[name].push(Picture(source.epoch, pts, dts, frame.sync, frame.data))
 
     def _take_audio(self, name: str, source: _Input, frame: AudioFrame, now: datetime) -> None:
         time = self._time(name, source, frame.time, "audio")
         if name != self._source:
-            self._followers[name].audio(source.epoch, time, frame.data)
+            self._followers[name].push(Sound(source.epoch, time, frame.data))
             return
         self._the_lead.audio(time, frame.data, now)
         if self._sibling is not None:
-            self._sibling.audio(source.epoch, time, frame.data)
+            self._sibling.push(Sound(source.epoch, time, frame.data))
 
     def _take_record(self, name: str, source: _Input, item: VideoRecord | AudioRecord) -> None:
         try:
@@ -219,7 +220,7 @@ class LiveStream:
                 if name == self._source:
                     self._the_lead.video_config(video)
                 else:
-                    self._followers[name].configure(video)
+                    self._followers[name].push(video)
                 return
             audio = parse_aac(item.record)
         except ValueError as error:
@@ -228,11 +229,11 @@ class LiveStream:
             ) from error
         source.audio = audio
         if name != self._source:
-            self._followers[name].configure(audio)
+            self._followers[name].push(audio)
             return
         self._the_lead.audio_config(audio)
         if self._sibling is not None:
-            self._sibling.configure(audio)
+            self._sibling.push(audio)
 
     def _take_metadata(self, name: str, source: _Input, values: dict[str, Value]) -> None:
         rate = values.get("framerate")
@@ -246,24 +247,14 @@ class LiveStream:
 
     def _describe(self, source: _Input) -> None:
         measured = self._the_lead.frame_rate if source.rendition.name == self._source else 0.0
-        if source.told is not None and not self._news(source, measured):
+        told = source.told
+        if told is not None and not _has_news(source, told, measured):
             return
         info = source.describe(measured)
         if info is not None:
             source.told = info
             source.rendition.frame_rate = info.frame_rate
             self._events.append(SourceChanged(source.rendition.name, info))
-
-    @staticmethod
-    def _news(source: _Input, measured: float) -> bool:
-        told = source.told
-        assert told is not None
-        codecs = ",".join(c.codecs for c in (source.video, source.audio) if c is not None)
-        size = (source.video.width, source.video.height) if source.video else (0, 0)
-        drifted = (
-            bool(measured and told.video) and abs(measured - told.frame_rate) > 0.02 * measured
-        )
-        return codecs != told.codecs or size != (told.width, told.height) or drifted
 
     def cut(self, now: datetime, name: str | None = None) -> list[Event]:
         """The inputs ended (`name`: that one's only). What they left is published and the segment
@@ -354,3 +345,10 @@ class LiveStream:
             )
         ranked.sort(key=lambda item: item[0])
         return multivariant(self._session, [variant for _, variant in ranked])
+
+
+def _has_news(source: _Input, told: SourceInfo, measured: float) -> bool:
+    codecs = ",".join(c.codecs for c in (source.video, source.audio) if c is not None)
+    size = (source.video.width, source.video.height) if source.video else (0, 0)
+    drifted = bool(measured and told.video) and abs(measured - told.frame_rate) > 0.02 * measured
+    return codecs != told.codecs or size != (told.width, told.height) or drifted

@@ -89,11 +89,13 @@ class FrameRate:
 def measure_interval(times: Sequence[int], claimed_rate: float) -> float:
     """ms between frames from decode times, dropped frames left out.
 
-    With fewer than three intervals the encoder's claim (frames/s, 0 unknown) is believed instead.
+    With fewer than three intervals the encoder's claim (frames/s, 0 unknown) is believed first.
     """
     deltas = sorted(b - a for a, b in pairwise(times) if b > a)
-    if len(deltas) < 3:
-        return 1000 / claimed_rate if 1 <= claimed_rate <= 240 else FrameRate.DEFAULT_MS
+    if len(deltas) < 3 and 1 <= claimed_rate <= 240:
+        return 1000 / claimed_rate
+    if not deltas:
+        return FrameRate.DEFAULT_MS
     middle = deltas[len(deltas) // 2]
     usual = [delta for delta in deltas if abs(delta - middle) <= max(1.5, middle / 4)]
     return max(1.0, sum(usual) / len(usual))
