@@ -1,21 +1,28 @@
-"""What the edge must survive: reloads and kills with requests held, and clients that are slow on purpose."""
+"""What the edge must survive: reloads and kills with requests held, and clients that are slow on
+purpose.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import socket
 import time
 
 import pytest
 
 from tests.harness import eventually, eventually_async
-from tests.integration.edge.nginx import Edge
-
-TEMPLATE = "#EXTM3U\ns/source/index.m3u8?p={p}\n"
+from tests.integration.edge.nginx import Edge, running_edge
+from tests.integration.edge.test_channels import LIVE, TEMPLATE, live, poll, state
+from tests.integration.edge.test_playlists import holds, writing
 
 pytestmark = pytest.mark.faults
 
+NEXT_PART = "_HLS_msn=5&_HLS_part=3"
 
-async def held(edge: Edge, query: str) -> tuple[int, float]:
+
+async def held(edge: Edge, query: str = NEXT_PART) -> tuple[int, float]:
     """Status of a blocking reload and the time its answer came."""
     url = f"{edge.url}/live/ann/s/source/index.m3u8?{query}"
     async with edge.viewer.get(url) as answer:
@@ -23,36 +30,191 @@ async def held(edge: Edge, query: str) -> tuple[int, float]:
         return answer.status, time.monotonic()
 
 
-async def holding(edge: Edge, number: int) -> bool:
-    """Whether the edge holds at least ``number`` requests, as its status counts connections."""
-    async with edge.publisher.get("http://edge/status") as answer:
-        return int((await answer.json())["connections_writing"]) >= number + 1
+def hold(edge: Edge, count: int, query: str = NEXT_PART) -> list[asyncio.Task[tuple[int, float]]]:
+    return [asyncio.create_task(held(edge, query)) for _ in range(count)]
 
 
 async def test_reload_with_held_requests(edge: Edge) -> None:
-    await edge.put_playlist("s", "source", msn=5, part=0, complete=4, number=20)
-    waiters = [asyncio.create_task(held(edge, "_HLS_msn=5&_HLS_part=1")) for _ in range(100)]
-    await eventually_async(lambda: holding(edge, 100), what="100 held")
+    """Parts go on coming while the old workers leave: nobody notices."""
+    await live(edge)
+    waiters = hold(edge, 200)
+    await holds(edge, 200)
     before = set(edge.nginx.workers())
     edge.nginx.reload()
-    # The new workers are there while the old ones still hold their requests.
     eventually(lambda: set(edge.nginx.workers()) - before, what="new workers")
-    await asyncio.sleep(0.1)
     published = time.monotonic()
-    await edge.put_playlist("s", "source", msn=5, part=1, complete=4, number=21)
+    await edge.put_playlist("s", "source", msn=5, part=3, complete=4, number=21)
     answers = await asyncio.gather(*waiters)
-    print(max(when - published for _, when in answers), [s for s, _ in answers].count(200))
     assert {status for status, _ in answers} == {200}
-    assert max(when - published for _, when in answers) < 0.2
+    assert max(when for _, when in answers) - published < 0.2
     eventually(lambda: not before & set(edge.nginx.workers()), what="old workers gone")
 
 
 async def test_reload_while_the_stream_stands_still(edge: Edge) -> None:
-    await edge.put_playlist("s", "source", msn=5, part=0, complete=4, number=20)
-    waiters = [asyncio.create_task(held(edge, "_HLS_msn=5&_HLS_part=1")) for _ in range(100)]
-    await eventually_async(lambda: holding(edge, 100), what="100 held")
+    """Held requests move on to the new workers, which wake them; the old workers can leave."""
+    await live(edge)
+    waiters = hold(edge, 200)
+    await holds(edge, 200)
+    before = set(edge.nginx.workers())
+    boot = await edge.boot()
+    edge.nginx.reload()
+    eventually(lambda: not before & set(edge.nginx.workers()), within_s=2, what="old workers gone")
+    await holds(edge, 200)
+    assert not any(waiter.done() for waiter in waiters)
+    published = time.monotonic()
+    await edge.put_playlist("s", "source", msn=5, part=3, complete=4, number=21)
+    answers = await asyncio.gather(*waiters)
+    assert {status for status, _ in answers} == {200}
+    assert max(when for _, when in answers) - published < 0.2
+    # A reload keeps what was published.
+    assert await edge.boot() == boot
+
+
+async def test_reload_answers_waiting_pages(edge: Edge) -> None:
+    await edge.put_channel("ann", "s", LIVE)
+    version = str((await state(edge))["version"])
+    pages = [asyncio.create_task(state(edge, version)) for _ in range(50)]
+    await holds(edge, 50)
     before = set(edge.nginx.workers())
     edge.nginx.reload()
-    # Held requests move on to the new workers, so the old ones can leave.
-    eventually(lambda: not before & set(edge.nginx.workers()), within_s=5, what="old gone")
-    assert not any(waiter.done() for waiter in waiters)
+    for found in await asyncio.wait_for(asyncio.gather(*pages), 2):
+        assert (found["state"], found["version"]) == ("live", version)
+    eventually(lambda: not before & set(edge.nginx.workers()), within_s=2, what="old workers gone")
+
+
+async def test_killed_worker(edge: Edge) -> None:
+    """Its requests are lost with it; everything published is still there, and so is the boot."""
+    await live(edge)
+    boot = await edge.boot()
+    waiters = hold(edge, 50)
+    await holds(edge, 50)
+    before = edge.nginx.workers()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    eventually(
+        lambda: len(set(edge.nginx.workers()) - set(before)) == 2, within_s=1, what="new workers"
+    )
+    for waiter in waiters:
+        waiter.cancel()
+    await asyncio.gather(*waiters, return_exceptions=True)
+    # nginx never takes a killed worker's connections out of its count.
+    idle = await writing(edge)
+    playback = await edge.new_playback("ann")
+    assert await poll(edge, playback) == 200
+    assert await edge.boot() == boot
+    waiters = hold(edge, 50)
+    await holds(edge, 50, idle)
+    await edge.put_playlist("s", "source", msn=5, part=3, complete=4, number=21)
+    assert {status for status, _ in await asyncio.gather(*waiters)} == {200}
+
+
+async def test_killed_master_has_another_boot(edge: Edge) -> None:
+    """Everything published is lost; the changed boot tells the publisher to post it again."""
+    await live(edge)
+    boot = await edge.boot()
+    assert edge.nginx.process is not None
+    edge.nginx.process.kill()
+    edge.nginx.stop()
+    edge.start()
+    assert await edge.boot() != boot
+    assert (await held(edge, ""))[0] == 404
+    await live(edge)
+    assert (await held(edge, ""))[0] == 200
+
+
+async def p99_of_answers(edge: Edge) -> float:
+    """Seconds within which 99 of 100 plain playlists arrive."""
+    times = []
+    for _ in range(300):
+        began = time.monotonic()
+        assert (await held(edge, ""))[0] == 200
+        times.append(time.monotonic() - began)
+    return sorted(times)[296]
+
+
+async def test_slow_loris(edge: Edge) -> None:
+    """A thousand connections that never finish their request, sent a byte at a time."""
+    await live(edge)
+    before = await p99_of_answers(edge)
+    crowd = [socket.create_connection(("127.0.0.1", edge.port)) for _ in range(1000)]
+    try:
+        for letter in b"GET /live/ann":
+            for client in crowd:
+                client.send(bytes([letter]))
+        assert await p99_of_answers(edge) < before + 0.02
+        deadline = time.monotonic() + 12
+        # None of them lives longer than the time for a header, whatever it keeps sending.
+        for client in crowd:
+            client.settimeout(max(0.1, deadline - time.monotonic()))
+        assert await asyncio.to_thread(lambda: all(_gone(client) for client in crowd))
+    finally:
+        for client in crowd:
+            client.close()
+
+
+def _gone(client: socket.socket) -> bool:
+    try:
+        while client.recv(4096):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
+
+
+async def test_slow_readers() -> None:
+    """Hundreds of clients that ask for a large segment and do not read it."""
+    async with running_edge() as edge:
+        await live(edge)
+        edge.write_media("s/source", "seg-1.m4s", b"\0" * (8 << 20))
+        before = await p99_of_answers(edge)
+        memory = sum(_resident(pid) for pid in edge.nginx.workers())
+        crowd = []
+        try:
+            for _ in range(300):
+                client = socket.create_connection(("127.0.0.1", edge.port))
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.send(b"GET /live/ann/s/source/seg-1.m4s HTTP/1.1\r\nHost: x\r\n\r\n")
+                crowd.append(client)
+
+            async def all_sending() -> bool:
+                return await writing(edge) >= 300
+
+            await eventually_async(all_sending, what="300 slow readers")
+            assert await p99_of_answers(edge) < before + 0.02
+            # 8 MB each would be 2.4 GB: what is not read stays in the file.
+            assert sum(_resident(pid) for pid in edge.nginx.workers()) - memory < 50 << 20
+            await eventually_async(
+                lambda: _few_left(edge), within_s=20, what="slow readers dropped"
+            )
+        finally:
+            for client in crowd:
+                client.close()
+
+
+async def _few_left(edge: Edge) -> bool:
+    return await writing(edge) <= 2
+
+
+def _resident(pid: int) -> int:
+    """Resident bytes of a process."""
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def test_flood_of_sessions_fails_loudly() -> None:
+    """A full shared dict refuses what is new and keeps what is live."""
+    async with running_edge(playlists_memory="1m") as edge:
+        await live(edge)
+        await edge.put_session("s", TEMPLATE)
+        statuses = set()
+        for number in range(100):
+            headers = {
+                "X-Msn": "1", "X-Part": "0", "X-Complete-Msn": "-1", "X-Part-Number": "0",
+                "X-Ended": "0", "X-Target-Duration": "4", "X-Part-Target": "0.2",
+                "X-Delta-Length": "0",
+            }  # fmt: skip
+            url = f"http://edge/playlists/flood{number}/source"
+            async with edge.publisher.put(url, data=b"x" * 50_000, headers=headers) as answer:
+                statuses.add(answer.status)
+        assert statuses == {200, 507}
+        assert (await held(edge, ""))[0] == 200

@@ -35,12 +35,17 @@ async def publish(
     )  # fmt: skip
 
 
-async def holds(edge: Edge, number: int) -> None:
-    """Wait until the edge holds ``number`` requests: those it writes to, but for the one that asks."""
+async def writing(edge: Edge) -> int:
+    """Connections the edge answers or holds, the one that asks included."""
+    async with edge.publisher.get("http://edge/status") as answer:
+        return int((await answer.json())["connections_writing"])
+
+
+async def holds(edge: Edge, number: int, idle: int = 1) -> None:
+    """Wait until the edge holds ``number`` requests; ``idle`` is what it shows without them."""
 
     async def check() -> bool:
-        async with edge.publisher.get("http://edge/status") as answer:
-            return int((await answer.json())["connections_writing"]) == number + 1
+        return await writing(edge) == number + idle
 
     await eventually_async(check, what=f"{number} requests held")
 

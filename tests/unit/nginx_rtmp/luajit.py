@@ -6,7 +6,7 @@ import ctypes
 import json
 from pathlib import Path
 
-from cli.toolchain import Toolchain, library_folders
+from cli.toolchain import MissingProgram, Toolchain, library_folders
 
 _NAME = "libluajit-5.1.so.2"
 
@@ -42,7 +42,9 @@ def _library() -> ctypes.CDLL:
     folders = [Path("/usr/lib"), *Path("/usr/lib").glob("*-linux-gnu*")]
     for packages in Toolchain.from_environment().package_folders:
         folders = library_folders(packages) + folders
-    path = next(folder / _NAME for folder in folders if (folder / _NAME).is_file())
+    path = next((folder / _NAME for folder in folders if (folder / _NAME).is_file()), None)
+    if path is None:
+        raise MissingProgram(_NAME)
     library = ctypes.CDLL(str(path))
     library.luaL_newstate.restype = ctypes.c_void_p
     library.lua_tolstring.restype = ctypes.c_char_p
