@@ -103,7 +103,9 @@ let refreshing: Promise<boolean> | null = null;
  */
 function refresh(): Promise<boolean> {
   refreshing ??= exclusively(async () => {
-    const response = await send('POST', '/auth/refresh', { body: {} });
+    const response = await send('POST', '/auth/refresh', {});
+    // Another tab was faster: its cookies are ours too.
+    if (response.status === 409) return true;
     if (!response.ok) {
       rememberExpiry(null);
       return false;

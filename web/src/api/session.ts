@@ -45,16 +45,29 @@ interface Credentials {
   password: string;
 }
 
+interface Registration extends Credentials {
+  email: string;
+}
+
+/** Make an account; it is logged in at once. */
+export async function register(account: Registration): Promise<void> {
+  await open('/auth/register', { ...account });
+}
+
 export async function logIn({ login, password }: Credentials): Promise<void> {
-  const answer = await api<{ user: User; expires_in: number }>('POST', '/auth/login', {
-    body: { login, password, session: 'cookie' },
+  await open('/auth/login', { login, password });
+}
+
+async function open(path: string, body: Record<string, string>): Promise<void> {
+  const answer = await api<{ user: User; expires_in: number }>('POST', path, {
+    body: { ...body, session: 'cookie' },
   });
   rememberExpiry(answer.expires_in);
   setUser(answer.user);
 }
 
 export async function logOut(): Promise<void> {
-  await api('POST', '/auth/logout', { body: {} });
+  await api('POST', '/auth/logout');
   forgetUser();
 }
 

@@ -6,7 +6,8 @@ export interface User {
   display_name: string;
   email: string;
   role: 'viewer' | 'creator' | 'moderator' | 'admin';
-  bio?: string | null;
+  bio: string;
+  may_stream: boolean;
   created_at: string;
 }
 
@@ -40,11 +41,11 @@ export interface Channel {
   category: string | null;
   tags: string[];
   language: string | null;
-  mature?: boolean;
-  bio?: string | null;
+  mature: boolean;
+  bio: string;
   live: boolean;
   stream: Broadcast | null;
-  last_stream_at?: string | null;
+  last_stream_at: string | null;
 }
 
 export interface DirectoryItem extends Broadcast {
@@ -75,8 +76,8 @@ export interface LoginSession {
   current: boolean;
   created_at: string;
   last_used_at: string;
-  user_agent: string | null;
-  ip?: string | null;
+  user_agent: string;
+  ip: string;
 }
 
 export interface Warning {
@@ -87,8 +88,8 @@ export interface Warning {
 export interface PublishAttempt {
   at: string;
   accepted: boolean;
-  code: string | null;
-  message: string | null;
+  code: string;
+  message: string;
 }
 
 /** What the encoder sent in the last seconds; rates in bits/s, levels in dBFS, null when unknown. */

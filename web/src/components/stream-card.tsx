@@ -7,11 +7,8 @@ import css from './stream-card.module.css';
 import { Uptime } from './time';
 import { Avatar, Pill, Tag } from './ui';
 
-/** The server draws a new picture every 10 s; a little slower than that never asks for the same one twice. */
-const PICTURE_MS = 12_000;
-
 /**
- * The latest picture of a running stream. A new one is loaded aside and shown once it is there, so
+ * The latest picture of a running stream; each has an address of its own. A new one is loaded aside and shown once it is there, so
  * the card never flashes; a picture that fails leaves the last one, or the unlit mark.
  */
 function Thumbnail({ url, eager }: { url: string | null; eager: boolean }) {
@@ -19,23 +16,16 @@ function Thumbnail({ url, eager }: { url: string | null; eager: boolean }) {
   useEffect(() => {
     if (url === null) return;
     let wanted = true;
-    const load = () => {
-      if (document.hidden) return;
-      const next = new Image();
-      const address = `${url}${url.includes('?') ? '&' : '?'}t=${Math.floor(Date.now() / PICTURE_MS)}`;
-      next.src = address;
-      next.decode().then(
-        () => {
-          if (wanted) setShown(address);
-        },
-        () => undefined,
-      );
-    };
-    load();
-    const timer = setInterval(load, PICTURE_MS);
+    const next = new Image();
+    next.src = url;
+    next.decode().then(
+      () => {
+        if (wanted) setShown(url);
+      },
+      () => undefined,
+    );
     return () => {
       wanted = false;
-      clearInterval(timer);
     };
   }, [url]);
   if (shown === null) {

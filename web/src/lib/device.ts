@@ -18,9 +18,8 @@ const SYSTEMS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** A User-Agent in words a person recognises their device by: "Firefox on Windows". */
-export function device(userAgent: string | null): string {
-  const find = (table: typeof BROWSERS) =>
-    table.find(([pattern]) => pattern.test(userAgent ?? ''))?.[1];
+export function device(userAgent: string): string {
+  const find = (table: typeof BROWSERS) => table.find(([pattern]) => pattern.test(userAgent))?.[1];
   const browser = find(BROWSERS);
   const system = find(SYSTEMS);
   if (browser && system) return `${browser} on ${system}`;

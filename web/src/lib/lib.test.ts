@@ -84,7 +84,7 @@ describe('device', () => {
     expect(device('Mozilla/5.0 (Windows NT 10.0) Chrome/131 Safari/537 Edg/131')).toBe(
       'Edge on Windows',
     );
-    expect(device(null)).toBe('Unknown device');
+    expect(device('')).toBe('Unknown device');
   });
 });
 

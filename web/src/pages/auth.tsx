@@ -2,7 +2,7 @@ import { useEffect, useState, type SubmitEvent, type ReactNode } from 'react';
 import { Link, Redirect, useLocation, useSearch } from 'wouter';
 import { ApiError, api, explain } from '../api/client';
 import { useInstance } from '../api/instance';
-import { logIn, useSession } from '../api/session';
+import { logIn, register, useSession } from '../api/session';
 import { PasswordField } from '../components/password-field';
 import { toast } from '../components/toasts';
 import { Button, ButtonLink, Field, Notice } from '../components/ui';
@@ -144,8 +144,7 @@ export function RegisterPage() {
     event.preventDefault();
     if (misshapen) return;
     void sending(async () => {
-      await api('POST', '/auth/register', { body: { login: name, email: email.trim(), password } });
-      await logIn({ login: name, password });
+      await register({ login: name, email: email.trim(), password });
       navigate(next, { replace: true });
     });
   }
@@ -280,14 +279,14 @@ export function ForgotPage() {
 }
 
 export function ResetPage() {
-  const search = useSearch();
-  const [token] = useState(() => new URLSearchParams(search).get('token'));
+  // Mailed behind the #, which browsers send to nobody.
+  const [token] = useState(() => new URLSearchParams(location.hash.slice(1)).get('token'));
   const [, navigate] = useLocation();
   const [password, setPassword] = useState('');
   const { busy, faults, sending } = useSending(['password']);
   // Out of the address at once: tokens do not belong in the history or in a screenshot.
   useEffect(() => {
-    if (location.search) history.replaceState(history.state, '', '/reset');
+    if (location.hash) history.replaceState(history.state, '', '/reset');
   }, []);
 
   function submit(event: SubmitEvent) {

@@ -2,7 +2,7 @@ import { useState, type SubmitEvent } from 'react';
 import { useLocation } from 'wouter';
 import { ApiError, api, explain } from '../api/client';
 import { forgetUser, setUser, useSession } from '../api/session';
-import type { Channel, LoginSession, Page, User } from '../api/types';
+import type { LoginSession, Page, User } from '../api/types';
 import { useResource } from '../api/use-resource';
 import { PasswordField } from '../components/password-field';
 import { Ago } from '../components/time';
@@ -73,46 +73,26 @@ function useForm() {
 }
 
 function Profile({ user }: { user: User }) {
-  const channel = useResource(`channel/${user.login}`, (signal) =>
-    api<Channel>('GET', `/channels/${user.login}`, { signal }),
-  );
-  if (channel.data === undefined) {
-    return (
-      <Card title="Profile">
-        {channel.error !== undefined ? (
-          <Notice
-            tone="danger"
-            action={
-              <Button small look="quiet" onClick={channel.reload}>
-                Try again
-              </Button>
-            }
-          >
-            {explain(channel.error)}
-          </Notice>
-        ) : (
-          <Skeleton className={css.ghost} />
-        )}
-      </Card>
-    );
-  }
-  return <ProfileForm user={user} channel={channel.data} />;
-}
-
-function ProfileForm({ user, channel }: { user: User; channel: Channel }) {
   const [name, setName] = useState(user.display_name);
   const [email, setEmail] = useState(user.email);
-  const [bio, setBio] = useState(channel.bio ?? '');
+  const [bio, setBio] = useState(user.bio);
+  const [password, setPassword] = useState('');
+  const newEmail = email.trim().toLowerCase() !== user.email;
   const { busy, sending, of, rest } = useForm();
 
   function submit(event: SubmitEvent) {
     event.preventDefault();
     void sending(async () => {
       const changed = await api<User>('PATCH', '/me', {
-        body: { display_name: name.trim(), email: email.trim() },
+        body: {
+          display_name: name.trim(),
+          bio,
+          ...(newEmail && { email: email.trim(), current_password: password }),
+        },
       });
-      await api('PATCH', `/channels/${user.login}`, { body: { bio } });
       setUser(changed);
+      setEmail(changed.email);
+      setPassword('');
       toast('Your profile is saved.');
     });
   }
@@ -120,7 +100,7 @@ function ProfileForm({ user, channel }: { user: User; channel: Channel }) {
   return (
     <Card title="Profile" about="What others see of you.">
       <form className={css.form} onSubmit={submit}>
-        {rest(['display_name', 'email', 'bio'])}
+        {rest(['display_name', 'email', 'bio', 'current_password'])}
         <div className={css.pair}>
           <Field
             label="Display name"
@@ -142,6 +122,16 @@ function ProfileForm({ user, channel }: { user: User; channel: Channel }) {
             hint="Only for you: never shown."
           />
         </div>
+        {newEmail && (
+          <PasswordField
+            label="Your password, for the new address"
+            autoComplete="current-password"
+            required
+            value={password}
+            onChange={setPassword}
+            fault={of('current_password')}
+          />
+        )}
         <TextArea
           label="About you"
           maxLength={BIO_MAX}

@@ -14,7 +14,7 @@ export function Attempts({ attempts, live }: { attempts: PublishAttempt[]; live:
       {!latest.accepted && !live && (
         <div className={css.gapBelow}>
           <Notice tone="danger" title="The last attempt was refused">
-            {latest.message ?? 'The server gave no reason.'}
+            {latest.message || 'The server gave no reason.'}
           </Notice>
         </div>
       )}
@@ -24,7 +24,7 @@ export function Attempts({ attempts, live }: { attempts: PublishAttempt[]; live:
             <Pill tone={attempt.accepted ? 'ok' : 'danger'}>
               {attempt.accepted ? 'Accepted' : 'Refused'}
             </Pill>
-            <span>{attempt.message ?? (attempt.accepted ? 'OBS connected.' : attempt.code)}</span>
+            <span>{attempt.message || (attempt.accepted ? 'OBS connected.' : attempt.code)}</span>
             <Ago at={attempt.at} />
           </li>
         ))}

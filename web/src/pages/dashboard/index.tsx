@@ -92,6 +92,12 @@ function Dashboard({ user }: { user: User }) {
           </Notice>
         ))}
 
+      {!user.may_stream && (
+        <Notice tone="warn" title="Your account may watch, but not stream yet">
+          Ask the people who run this site to allow it.
+        </Notice>
+      )}
+
       <div className={css.columns}>
         <div className={css.column}>
           {live && <Preview view={view} />}
@@ -136,7 +142,7 @@ function Status({
   async function end() {
     setBusy(true);
     try {
-      await api('POST', `/channels/${login}/stream/end`, { body: {} });
+      await api('POST', `/channels/${login}/stream/end`);
       toast('The stream has ended.');
       setAsking(false);
       onEnded();
