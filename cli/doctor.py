@@ -221,8 +221,8 @@ def updates(toolchain: Toolchain) -> Finding:
             Verdict.GOOD, "Updates", "the system's own programs are used; it updates them"
         )
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            apt = PrivateApt(Path(folder), Distribution.read())
+        with tempfile.TemporaryDirectory() as scratch:
+            apt = PrivateApt(Path(scratch), Distribution.read())
             apt.prepare()
             newest = apt.candidates(installed)
     except PackagesUnavailable as problem:
