@@ -28,6 +28,11 @@ class Event(BaseModel):
             cls.subject = f"{SUBJECT_PREFIX}.{topic}"
             _BY_SUBJECT[cls.subject] = cls
 
+    @staticmethod
+    def kinds() -> list[type[Event]]:
+        """Every class of event."""
+        return list(_BY_SUBJECT.values())
+
 
 _BY_SUBJECT: dict[str, type[Event]] = {}
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, TypeVar
 
@@ -127,21 +127,30 @@ class Service:
             task.cancel()
 
 
-async def serve(name: str, build: Build, settings: Settings) -> None:
-    """Build a service and run it until it is told to stop, or a task of it fails (raises an
-    ExceptionGroup).
+async def serve(
+    name: str,
+    build: Build,
+    settings: Settings,
+    *,
+    started: Callable[[Service], None] = lambda _service: None,
+    signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
+) -> None:
+    """Build a service and run it until it is told to stop, by a signal or by `Service.stop`.
+
+    `started` is called once it is ready. Raises an ExceptionGroup when a task of it fails.
     """
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         service = Service(name, settings, stack, group)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, service.stop)
+        for number in signals:
+            asyncio.get_running_loop().add_signal_handler(number, service.stop)
         building = group.create_task(_build(service, build), name="build")
         stopped = group.create_task(service.stopping.wait(), name="stopping")
+        # A signal in the middle of building is obeyed at once.
         await asyncio.wait((building, stopped), return_when=asyncio.FIRST_COMPLETED)
         if building.done() and not building.cancelled() and building.exception() is None:
             service.ready = not service.stopping.is_set()
             log.info("service_ready")
+            started(service)
             await stopped
         building.cancel()
         log.info("service_stopping")

@@ -102,8 +102,8 @@ async def set_password(
 async def set_email(session: AsyncSession, user: User, email: str) -> None:
     """Replace the address; reset links sent to the old one work no more. Raises Conflict."""
     user.email = email
-    await session.execute(delete(PasswordReset).where(PasswordReset.user_id == user.id))
     await _flush(session)
+    await session.execute(delete(PasswordReset).where(PasswordReset.user_id == user.id))
 
 
 async def delete_user(

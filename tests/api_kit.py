@@ -1,0 +1,211 @@
+"""What tests of the API share: a caller, the API in the test's own process, a mail server."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default as default_policy
+from typing import Any, TypeVar
+
+import aiohttp
+from aiosmtpd.smtp import SMTP, Envelope
+from aiosmtpd.smtp import Session as SmtpSession
+
+from api.app import build
+from core.bus import open_bus
+from core.db.engine import Database, open_database
+from core.events import Event
+from core.outbox import emit
+from core.service import Service, serve
+from core.settings import Settings
+from tests.harness import eventually_async
+
+E = TypeVar("E", bound=Event)
+PASSWORD = "correct horse"
+_names = itertools.count(1)
+
+
+def new_login(prefix: str = "user") -> str:
+    """A login that no other test has."""
+    return f"{prefix}_{next(_names)}"
+
+
+@dataclass
+class Answer:
+    """Status, decoded body and headers of one response."""
+
+    status: int
+    body: Any
+    headers: Any
+    cookies: Any
+
+    @property
+    def code(self) -> str:
+        """The error code."""
+        return str(self.body["error"]["code"])
+
+
+class Client:
+    """A caller of the API. `token` is sent as bearer; `headers` with every request."""
+
+    def __init__(self, service: Service, *, cookies: bool = False) -> None:
+        path = service.settings.api_listen.removeprefix("unix:")
+        jar = aiohttp.CookieJar(unsafe=True) if cookies else aiohttp.DummyCookieJar()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.UnixConnector(path), cookie_jar=jar, base_url="http://127.0.0.1"
+        )
+        self.service = service
+        self.token: str | None = None
+        self.headers: dict[str, str] = {}
+
+    async def __call__(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Answer:
+        sent = {**self.headers, **(headers or {})}
+        if self.token is not None:
+            sent.setdefault("Authorization", f"Bearer {self.token}")
+        if body is not None:
+            more["json"] = body
+        prefix = "" if path.startswith(("/api/", "/healthz", "/readyz", "/metrics")) else "/api/v1"
+        async with self._session.request(method, prefix + path, headers=sent, **more) as response:
+            text = await response.text()
+            is_json = response.content_type == "application/json"
+            content = await response.json() if is_json and text else text
+            return Answer(response.status, content, response.headers, response.cookies)
+
+    def cookie(self, name: str, path: str = "/") -> str | None:
+        """The value of a cookie that this client would send to `path`."""
+        for cookie in self._session.cookie_jar:
+            if cookie.key == name:
+                return cookie.value
+        return None
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._session.close()
+
+    async def register(self, login: str | None = None) -> dict[str, Any]:
+        """Make an account and use it: what registering answered."""
+        login = login or new_login()
+        account = {"login": login, "email": f"{login}@example.org", "password": PASSWORD}
+        answer = await self("POST", "/auth/register", account)
+        assert answer.status == 201, answer
+        self.token = answer.body["access_token"]
+        content: dict[str, Any] = answer.body
+        return content
+
+
+@asynccontextmanager
+async def running_api(settings: Settings) -> AsyncIterator[Service]:
+    """The API, ready, in this process."""
+    ready: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
+    life = asyncio.create_task(serve("api", build, settings, started=ready.set_result, signals=()))
+    await asyncio.wait((ready, life), return_when=asyncio.FIRST_COMPLETED)
+    if life.done():
+        life.result()
+    service = ready.result()
+    try:
+        yield service
+    finally:
+        service.stop()
+        await life
+
+
+@dataclass
+class MailServer:
+    """A mail server that keeps what it gets."""
+
+    url: str
+    received: asyncio.Queue[EmailMessage]
+
+    async def next(self) -> EmailMessage:
+        """The next message, at most 10 s from now."""
+        return await asyncio.wait_for(self.received.get(), 10)
+
+
+@asynccontextmanager
+async def running_mail_server() -> AsyncIterator[MailServer]:
+    """A real SMTP server on a free port."""
+    loop = asyncio.get_running_loop()
+    received: asyncio.Queue[EmailMessage] = asyncio.Queue()
+
+    class Keep:
+        async def handle_DATA(
+            self, _server: SMTP, _session: SmtpSession, envelope: Envelope
+        ) -> str:
+            content = envelope.original_content or b""
+            received.put_nowait(BytesParser(policy=default_policy).parsebytes(content))
+            return "250 OK"
+
+    server = await loop.create_server(lambda: SMTP(Keep(), loop=loop), "127.0.0.1", 0)
+    try:
+        yield MailServer(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", received)
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+class Seen:
+    """Every event that JetStream has delivered, and a way to publish one as a service would."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._events: list[Event] = []
+        self._more = asyncio.Condition()
+
+    async def keep(self, event: Event) -> None:
+        """Handler of the consumer."""
+        async with self._more:
+            self._events.append(event)
+            self._more.notify_all()
+
+    async def wait_for(self, kind: type[E], wanted: Callable[[E], bool], within_s: float = 10) -> E:
+        """The first event of this class that `wanted` accepts, past or to come."""
+
+        def found() -> E | None:
+            return next((e for e in self._events if isinstance(e, kind) and wanted(e)), None)
+
+        async with asyncio.timeout(within_s), self._more:
+            await self._more.wait_for(lambda: found() is not None)
+        event = found()
+        assert event is not None
+        return event
+
+    def count(self, kind: type[E], wanted: Callable[[E], bool]) -> int:
+        """How many have come."""
+        return sum(1 for e in self._events if isinstance(e, kind) and wanted(e))
+
+    async def tell(self, event: Event) -> None:
+        """Publish through the outbox, as the service does that the event belongs to."""
+        async with self._database.session() as session:
+            await emit(session, event)
+
+    async def until(self, check: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until `check` is true."""
+        await eventually_async(check)
+
+
+@asynccontextmanager
+async def watching(settings: Settings) -> AsyncIterator[Seen]:
+    """Sees events from the beginning of the event stream."""
+    async with open_database(settings) as database, open_bus(settings) as bus:
+        seen = Seen(database)
+        name = f"test-{secrets.token_hex(4)}"
+        consumer = asyncio.create_task(bus.consume(name, Event.kinds(), seen.keep))
+        try:
+            yield seen
+        finally:
+            consumer.cancel()
+            await asyncio.gather(consumer, return_exceptions=True)
