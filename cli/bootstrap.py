@@ -108,7 +108,8 @@ def as_root(options: argparse.Namespace, arguments: list[str]) -> int:
 def as_user(options: argparse.Namespace, arguments: list[str]) -> int:
     """Set up what is missing and become the command in the toolchain's Python."""
     root = default_root(os.environ)
-    setup = Setup(SOURCE, root, tests=options.command == "test")
+    # Benchmarks need what tests need: a browser, numpy and the like.
+    setup = Setup(SOURCE, root, tests=options.command in ("test", "bench"))
     if options.command == "update":
         setup.update_packages()
         print(
