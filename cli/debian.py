@@ -29,10 +29,12 @@ SERVER_PACKAGES = (
     "redis-tools",
     "fonts-dejavu-core",
 )
-TEST_PACKAGES = ("chromium", "ffmpeg")
+# libfaketime lets the fault suite shift the clocks of our processes.
+TEST_PACKAGES = ("chromium", "ffmpeg", "libfaketime")
 # Fetched even when the system has them, so that all of it is one version and at one place.
 OWN = re.compile(
-    r"^(nginx|libnginx-mod|lua-resty|libluajit|postgresql|redis|libpq5|chromium|ffmpeg|fonts-dejavu)"
+    r"^(nginx|libnginx-mod|lua-resty|libluajit|postgresql|redis|libpq5|chromium|ffmpeg|fonts-dejavu|"
+    r"libfaketime)"
 )
 # Needed to install those packages, not to run the programs in them. libc6 must never be unpacked:
 # the system's dynamic loader goes with the system's libc.
@@ -45,6 +47,9 @@ NOT_NEEDED = re.compile(
 )
 # Suites that are a release of the distribution itself under another name.
 ROLLING = {"stable", "testing", "unstable", "sid", "devel"}
+
+# The fields of a source that are looked at; deb822 does not care for their case.
+FIELD_NAMES = {name.lower(): name for name in ("Types", "Suites", "Components", "Enabled")}
 
 
 class PackagesUnavailable(Exception):
@@ -103,7 +108,7 @@ def _own_paragraph(text: str, codename: str) -> str:
             fields[name] = fields.get(name, "") + "\n" + line
         elif ":" in line:
             name, _, value = line.partition(":")
-            name = name.strip().capitalize()
+            name = FIELD_NAMES.get(name.strip().lower(), name.strip())
             fields[name] = value.strip()
     suites = [suite for suite in fields.get("Suites", "").split() if _is_own_suite(suite, codename)]
     components = _own_components(fields.get("Components", ""))

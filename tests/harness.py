@@ -6,19 +6,24 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cli.instance import free_port
+import pytest
+
+from cli.instance import free_port, read_instance
 
 SOURCE = Path(__file__).resolve().parent.parent
+# What every stream key looks like (core.stream_keys), those that only tests make up included.
+STREAM_KEY = re.compile(rb"live_[0-9]{1,19}_[A-Za-z0-9]{16,}")
 T = TypeVar("T")
 _taken_ports: set[int] = set()
 
@@ -121,53 +126,101 @@ class RunningServers:
 def start_instance(
     data: Path,
     *arguments: str,
-    environment: dict[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
     within_s: float = 60.0,
 ) -> Iterator[RunningInstance]:
     """`up` on `data` and free ports as a subprocess, ready; ended when the context is left.
 
-    Raises AssertionError with the terminal's text when it ends before it is ready.
+    `arguments` come last and win: `"--http-port", "8080"`. Rate limits are a thousand times higher than a
+    user's unless `environment` says otherwise. What it leaves is searched for stream keys: none may ever
+    reach a log or a file name. Raises AssertionError with the terminal's text when it does not get ready.
     """
+    process, output = launch_instance(data, *arguments, environment=environment)
+    began = time.monotonic()
+    try:
+        wait_until_ready(process, data, output, within_s)
+        yield RunningInstance(process, data, output, time.monotonic() - began)
+    finally:
+        end(process)
+    found = stream_keys_in_logs(data, output)
+    assert not found, f"stream keys were written down: {found}"
+
+
+def launch_instance(
+    data: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], Path]:
+    """Start `up` on `data` without waiting: the process, and the file with what it prints."""
     data.parent.mkdir(parents=True, exist_ok=True)
     output = data.parent / f"{data.name}.out"
-    ports = (
-        "--http-port",
-        str(free_port(_taken_ports)),
-        "--rtmp-port",
-        str(free_port(_taken_ports)),
-    )
-    command = [sys.executable, "-m", "cli", "up", "--data", str(data), *ports, *arguments]
-    began = time.monotonic()
+    web, rtmp = free_port(_taken_ports), free_port(_taken_ports)
+    ports = ("--http-port", str(web), "--rtmp-port", str(rtmp))
+    command = [sys.executable, "-P", "-m", "cli", "up", "--data", str(data), *ports, *arguments]
+    settings = {"FOOTLIGHT_RATE_LIMIT_FACTOR": "1000", **(environment or {})}
     with output.open("ab") as file:
         process = subprocess.Popen(
             command,
-            cwd=SOURCE,
-            env={**os.environ, **(environment or {})},
+            cwd=data.parent,
+            env={**os.environ, "PYTHONPATH": str(SOURCE), **settings},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
         )
+    return process, output
+
+
+def wait_until_ready(
+    process: subprocess.Popen[bytes], data: Path, output: Path, within_s: float = 60.0
+) -> None:
+    """Until this very `up` has written instance.json. Raises AssertionError with what it printed."""
+
+    def is_ready() -> bool:
+        if process.poll() is not None:
+            text = output.read_text()
+            pytest.fail(f"`up` ended with status {process.returncode}:\n{text}", pytrace=False)
+        content = read_instance(data)
+        return content is not None and content["pid"] == process.pid
+
     try:
-        ready = data / "instance.json"
+        eventually(is_ready, within_s=within_s, what="`up` is ready")
+    except AssertionError as late:
+        raise AssertionError(f"{late}; it printed:\n{output.read_text()}") from None
 
-        def is_ready() -> bool:
-            if process.poll() is not None:
-                raise RuntimeError(
-                    f"`up` ended with status {process.returncode}:\n{output.read_text()}"
-                )
-            return ready.exists() and json.loads(ready.read_text())["pid"] == process.pid
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End `up`, by force when it does not obey."""
+    if process.poll() is None:
+        process.terminate()
         try:
-            eventually(is_ready, within_s=within_s, what="`up` is ready")
-        except AssertionError:
-            print(output.read_text())
-            raise
-        yield RunningInstance(process, data, output, time.monotonic() - began)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(10)
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def stream_keys_in_logs(data: Path, *more: Path) -> list[str]:
+    """Where below `data` a log's text or a file's name holds something that looks like a stream key."""
+    found = [
+        str(path.relative_to(data))
+        for path in data.rglob("*")
+        if STREAM_KEY.search(os.fsencode(path.name))
+    ]
+    logs = [*(data / "logs").glob("*"), *more]
+    found += [log.name for log in logs if log.is_file() and STREAM_KEY.search(log.read_bytes())]
+    return found
+
+
+def processes_of(data: Path) -> list[int]:
+    """Pids of living processes that have `data` in their command line, working folder or environment."""
+    wanted = os.fsencode(data)
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            if entry.joinpath("stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                continue
+            texts = [entry.joinpath(name).read_bytes() for name in ("cmdline", "environ")]
+            texts.append(os.fsencode(os.readlink(entry / "cwd")))
+            if any(wanted in text for text in texts):
+                found.append(int(entry.name))
+    return found
