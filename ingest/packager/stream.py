@@ -32,6 +32,8 @@ class _Input:
 
     def __init__(self, rendition: Rendition) -> None:
         self.rendition = rendition
+        #: The tracks as last configured: what a playlist says while a new input has not begun.
+        self.shown: dict[str, VideoConfig | AudioConfig] = {}
         self.restart(0)
 
     def restart(self, epoch: int) -> None:
@@ -216,7 +218,7 @@ class LiveStream:
         try:
             if isinstance(item, VideoRecord):
                 video = parse_video(item.fourcc, item.record)
-                source.video = video
+                source.video = source.shown["video"] = video
                 if name == self._source:
                     self._the_lead.video_config(video)
                 else:
@@ -227,7 +229,7 @@ class LiveStream:
             raise FlvError(
                 "codec_config", f"The stream's decoder configuration: {error}."
             ) from error
-        source.audio = audio
+        source.audio = source.shown["audio"] = audio
         if name != self._source:
             self._followers[name].push(audio)
             return
@@ -333,9 +335,13 @@ class LiveStream:
             peak, average = rendition.bandwidth
             source = self._inputs.get(name, self._inputs[self._source])
             audio_only = name not in self._inputs
-            video = None if audio_only else source.video
-            configs = [c.codecs for c in (video, source.audio) if c is not None]
-            width, height = (video.width, video.height) if video else (0, 0)
+            video = None if audio_only else source.shown.get("video")
+            configs = [c.codecs for c in (video, source.shown.get("audio")) if c is not None]
+            if not configs:
+                continue
+            width, height = (
+                (video.width, video.height) if isinstance(video, VideoConfig) else (0, 0)
+            )
             rate = rendition.frame_rate if video else 0.0
             ranked.append(
                 (

@@ -1,0 +1,270 @@
+"""What a session has to remember to go on in another process: numbers, names and listed segments.
+
+A `Notebook` is written whenever something is announced, before the announcement, so it holds no
+media: parts of the open segment are named, and `restore` reads them back to close that segment. Input
+state is left out on purpose: a new process gets a new input, which begins a new timeline.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from .events import Event, PackagerConfig
+from .follower import Follower
+from .lead import Lead
+from .playlist import MediaPlaylist, Segment, Targets
+from .rendition import Boundary, Rendition
+from .stream import LiveStream
+
+Json = dict[str, Any]
+
+VERSION = 1
+#: Boundaries that are kept: as many as a rung could still have missed.
+BOUNDARIES = 16
+
+
+class Forgotten(ValueError):
+    """What was written down is of no use: another version, or files it names are gone."""
+
+
+class Notebook:
+    """Writes down a stream, ten times a second: what no longer changes is JSON text once."""
+
+    def __init__(self, live: LiveStream) -> None:
+        self._live = live
+        self._segments: dict[tuple[str, int], tuple[int, str]] = {}
+
+    def text(self) -> str:
+        """JSON from which `restore` goes on; "null" before anything was published."""
+        live = self._live
+        lead = live._lead
+        if lead is None or lead._targets is None or not lead.rendition.listed:
+            return "null"
+        fixed = {
+            "version": VERSION,
+            "source": live._source,
+            "sibling": live._sibling.rendition.name if live._sibling else None,
+            "targets": list(lead._targets),
+            "epoch": lead.epoch,
+            "boundaries": [_boundary(b) for b in list(lead._boundaries)[-BOUNDARIES:]],
+            "durations": list(lead._durations.items())[-BOUNDARIES:],
+        }
+        renditions = ",".join(self._rendition(r) for r in live._renditions.values())
+        return f'{json.dumps(fixed)[:-1]},"renditions":[{renditions}]}}'
+
+    def _rendition(self, rendition: Rendition) -> str:
+        text = json.dumps(_rendition(self._live, rendition))
+        playlist = rendition._playlist
+        listed = self._listed(rendition.name, playlist) if playlist else ""
+        return f'{text[:-1]},"segments":[{listed}]}}'
+
+    def _listed(self, name: str, playlist: MediaPlaylist) -> str:
+        texts = []
+        kept: dict[tuple[str, int], tuple[int, str]] = {}
+        for segment in playlist._segments:
+            key = (name, segment.msn)
+            known = self._segments.get(key)
+            # A closed segment changes once more: its list of parts is forgotten.
+            if known is None or known[0] != len(segment.part_lines):
+                known = (len(segment.part_lines), json.dumps(_segment(segment)))
+            kept[key] = known
+            texts.append(known[1])
+        others = {key: text for key, text in self._segments.items() if key[0] != name}
+        self._segments = {**others, **kept}
+        return ",".join(texts)
+
+
+def restore(
+    config: PackagerConfig, session: str, state: Json, read: Callable[[str, str], bytes]
+) -> tuple[LiveStream, list[Event]]:
+    """The stream as it was, its open segments closed, and the events that say so.
+
+    `read(rendition, file name)` gives back a published file. Raises Forgotten.
+    """
+    try:
+        return _restore(config, session, state, read)
+    except (KeyError, TypeError, IndexError, OSError) as error:
+        raise Forgotten(str(error)) from error
+
+
+def _restore(
+    config: PackagerConfig, session: str, state: Json, read: Callable[[str, str], bytes]
+) -> tuple[LiveStream, list[Event]]:
+    if state["version"] != VERSION:
+        raise Forgotten("another version")
+    live = LiveStream(config, session)
+    live.add_rendition(state["source"], audio_only_sibling=state["sibling"])
+    for kept in state["renditions"]:
+        if kept["name"] not in live._renditions:
+            live.add_rendition(kept["name"])
+    lead = live._the_lead
+    targets = Targets(*state["targets"])
+    _recall_lead(lead, state, targets)
+    followers = [*live._followers.values(), *([live._sibling] if live._sibling else [])]
+    closed = {follower.rendition.name: follower for follower in followers}
+    for kept in state["renditions"]:
+        rendition = live._renditions[kept["name"]]
+        _recall(rendition, kept, config, targets, lead, read)
+        if kept["name"] in closed:
+            _recall_follower(closed[kept["name"]], kept)
+        # Everything is announced again: an edge may have lost what it knew.
+        rendition.dirty = True
+    _settle_barren(live, lead, targets)
+    ended = [r for r in live._renditions.values() if r.ended]
+    live._cut_all()
+    for rendition in ended:
+        rendition.ended = True
+    return live, live._publish()
+
+
+def _settle_barren(live: LiveStream, lead: Lead, targets: Targets) -> None:
+    """A segment the source had begun and published nothing of: its pictures died with the process.
+
+    It never was, unless sound of it was out already: then it is a hole of that length.
+    """
+    source = lead.rendition
+    opened = source._segment
+    if opened is None or source._parts:
+        return
+    boundary = opened[0]
+    heard = 0
+    for rendition in live._renditions.values():
+        playlist = rendition._playlist
+        if rendition._segment is None or playlist is None or playlist._open is None:
+            continue
+        if rendition.open_msn == boundary.msn and not rendition._parts:
+            rendition._segment = playlist._open = None
+        elif rendition.open_msn == boundary.msn:
+            heard = max(heard, playlist._open.duration_us)
+    if heard:
+        source.add_gap(boundary, heard, targets)
+        lead._durations[boundary.msn] = heard
+    else:
+        lead._boundaries.pop()
+
+
+def _boundary(boundary: Boundary) -> list[Any]:
+    return [
+        boundary.msn,
+        boundary.epoch,
+        boundary.time,
+        boundary.discontinuity,
+        boundary.discontinuities,
+        boundary.wall.isoformat(),
+    ]
+
+
+def _boundary_of(kept: list[Any]) -> Boundary:
+    msn, epoch, time, discontinuity, discontinuities, wall = kept
+    return Boundary(msn, epoch, time, discontinuity, discontinuities, datetime.fromisoformat(wall))
+
+
+def _recall_lead(lead: Lead, state: Json, targets: Targets) -> None:
+    lead._targets = targets
+    lead.epoch = state["epoch"]
+    lead._boundaries.extend(_boundary_of(kept) for kept in state["boundaries"])
+    lead._durations.update((msn, duration) for msn, duration in state["durations"])
+
+
+def _rendition(live: LiveStream, rendition: Rendition) -> Json:
+    follower: Follower | None = live._followers.get(rendition.name)
+    if live._sibling is not None and live._sibling.rendition is rendition:
+        follower = live._sibling
+    opened = rendition._segment
+    return {
+        "name": rendition.name,
+        "number": rendition._number,
+        "init_name": rendition._init_name,
+        "init_count": rendition._init_count,
+        "old_inits": rendition._old_inits,
+        "lingering": rendition._lingering,
+        "measured": [rendition._media_bits, rendition._media_us, rendition._peak],
+        "ended": rendition.ended,
+        "closed_msn": follower._closed_msn if follower else 0,
+        "open": [_boundary(opened[0]), opened[1].isoformat()] if opened else None,
+        "playlist": _playlist(rendition._playlist) if rendition._playlist else None,
+    }
+
+
+def _recall(
+    rendition: Rendition,
+    kept: Json,
+    config: PackagerConfig,
+    targets: Targets,
+    lead: Lead,
+    read: Callable[[str, str], bytes],
+) -> None:
+    name = rendition.name
+    rendition._number = kept["number"]
+    rendition._init_name = kept["init_name"]
+    rendition._init_count = kept["init_count"]
+    rendition._old_inits = kept["old_inits"]
+    rendition._lingering = [(due, tuple(names)) for due, names in kept["lingering"]]
+    rendition._media_bits, rendition._media_us, rendition._peak = kept["measured"]
+    rendition.ended = kept["ended"]
+    if kept["init_name"]:
+        rendition._init = read(name, kept["init_name"])
+    playlist = kept["playlist"]
+    if playlist is None:
+        return
+    rendition._targets = targets
+    rendition._playlist = _playlist_of(playlist, kept["segments"], config, targets)
+    if kept["open"] is not None:
+        boundary, wall = kept["open"]
+        rendition._segment = (_boundary_of(boundary), datetime.fromisoformat(wall))
+        named = playlist["open"]["part_names"] if playlist["open"] else []
+        rendition._parts = [read(name, part) for part in named]
+
+
+def _recall_follower(follower: Follower, kept: Json) -> None:
+    follower._closed_msn = kept["closed_msn"]
+
+
+_SEGMENT = (
+    "msn", "init_name", "discontinuity", "head", "start_us", "duration_us", "name", "tail",
+    "part_lines", "part_names",
+)  # fmt: skip
+
+
+def _segment(segment: Segment) -> Json:
+    return {field: getattr(segment, field) for field in _SEGMENT}
+
+
+def _playlist(playlist: MediaPlaylist) -> Json:
+    return {
+        "discontinuity_sequence": playlist._discontinuity_sequence,
+        "first_msn": playlist._first_msn,
+        "edge_us": playlist._edge_us,
+        "complete_msn": playlist.complete_msn,
+        "last_part": playlist.last_part,
+        "with_parts": [segment.msn for segment in playlist._with_parts],
+        "open": _segment(playlist._open) if playlist._open else None,
+    }
+
+
+def _playlist_of(
+    kept: Json, segments: list[Json], config: PackagerConfig, targets: Targets
+) -> MediaPlaylist:
+    playlist = MediaPlaylist(
+        targets,
+        round(config.window_s * 1_000_000),
+        kept["first_msn"],
+        kept["discontinuity_sequence"],
+    )
+    playlist._edge_us = kept["edge_us"]
+    playlist.complete_msn = kept["complete_msn"]
+    playlist.last_part = tuple(kept["last_part"])
+    playlist._segments.extend(_segments(segments))
+    playlist._with_parts.extend(
+        segment for segment in playlist._segments if segment.msn in kept["with_parts"]
+    )
+    if kept["open"] is not None:
+        playlist._open = Segment(**kept["open"])
+    return playlist
+
+
+def _segments(kept: Iterable[Json]) -> Iterable[Segment]:
+    return (Segment(**segment) for segment in kept)
