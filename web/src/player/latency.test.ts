@@ -135,11 +135,34 @@ describe('LatencyControl', () => {
     }
   });
 
+  it('neither waits nor hurries after the source itself has slipped by seconds', () => {
+    // The encoder stands still for 3 s at second 30 and then goes on in real time, without catching up.
+    const slip = (part: number) => (part >= 150 ? 3.01 : 0.01);
+    const { stalls, history } = watch({ delay: slip, startBehind: 0.6, seconds: 120 });
+    expect(stalls).toBe(1);
+    const settled = history.slice(at(history, 80));
+    for (const { latency, target, rate } of settled) {
+      expect(Math.abs(latency - target)).toBeLessThan(0.15);
+      expect(rate).toBeGreaterThanOrEqual(0.99);
+    }
+    expect(history.at(-1)?.latency).toBeLessThan(0.8);
+  });
+
+  it('catches up after an outage in which everything arrived late', () => {
+    // Nothing for 4 s, then all of it at once.
+    const outage = (part: number) =>
+      part >= 150 && part < 170 ? (170 - part) * PART + 0.01 : 0.01;
+    const { stalls, history } = watch({ delay: outage, startBehind: 0.6, seconds: 150 });
+    expect(stalls).toBeLessThanOrEqual(1);
+    expect(history.at(-1)?.latency).toBeLessThan(0.8);
+  });
+
   it('does not touch the rate while the viewer has paused or stays behind', () => {
     const control = new LatencyControl({ partTarget: PART, holdBack: 0.6 });
     control.edgeAt(0, 100);
     const out = control.tick({ now: 0, position: 80, steer: false });
-    expect(out).toEqual({ latency: 20, target: 0.6, rate: 1, seekTo: null });
+    expect(out).toMatchObject({ latency: 20, rate: 1, seekTo: null });
+    expect(out.target).toBeCloseTo(0.6);
   });
 
   it('aims at PART-HOLD-BACK before it has measured anything', () => {

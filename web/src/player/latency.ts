@@ -9,10 +9,11 @@
  *   is taken (the same idea as a voice receiver's jitter buffer);
  * - the *need*: how far behind that clock the end of the buffer fell at worst, just before a part
  *   landed. It holds the part's own length, the time to fetch it and all jitter, and does not depend
- *   on where the playhead is, so steering cannot feed back into it;
+ *   on where the playhead is, so steering cannot feed back into it. Only the buffer's end is kept and
+ *   compared with the clock of the moment: when the streamer's own clock slips, both slip;
  * - the *margin* kept above the need. A stall widens it; calm playback wears it down again, slowly.
  *
- * `target = need + margin`. PART-HOLD-BACK (RFC 8216bis, 4.4.3.8) is where playback begins and what is
+ * The target is need + margin. PART-HOLD-BACK (RFC 8216bis, 4.4.3.8) is where playback begins and what is
  * aimed at until enough has been measured.
  */
 
@@ -45,6 +46,8 @@ export interface Steering {
 
 /** Observations older than this no longer count, s. Longer than a GOP, so each kind of part is seen. */
 const WINDOW_S = 30;
+/** Nothing landing for longer than this is no jitter to be prepared for but an outage, s. */
+const OUTAGE_S = 1.2;
 /** The need is not trusted before this many parts have landed. */
 const MIN_PARTS = 8;
 /**
@@ -94,23 +97,24 @@ const clamp = (value: number, low: number, high: number) => Math.min(high, Math.
 
 export class LatencyControl {
   private readonly edges = new WindowMax();
-  private readonly needs = new WindowMax();
+  /** How far the buffer's end had fallen behind our own clock just before a part landed, s. */
+  private readonly lows = new WindowMax();
   private parts = 0;
+  private lastLanded: number | null = null;
+  /** After an outage, while what was held up arrives in a burst. */
+  private recovering = false;
   private bufferEnd: number | null = null;
   private margin: number = MARGIN.start;
   private lastStall = -Infinity;
   private lastTick: number | null = null;
-  private target: number;
+  private behind: number | null = null;
   private rate = 1;
   private correcting = false;
 
-  constructor(private options: LatencyOptions) {
-    this.target = options.holdBack;
-  }
+  constructor(private options: LatencyOptions) {}
 
   /** The playlist's own values, which may be known late or change with the rendition. */
   configure(options: LatencyOptions) {
-    if (this.parts < MIN_PARTS) this.target = Math.max(options.holdBack, options.partTarget);
     this.options = options;
   }
 
@@ -121,14 +125,18 @@ export class LatencyControl {
 
   /** A part landed in the buffer, which now ends at `bufferEnd`. */
   landed(now: number, bufferEnd: number) {
-    const clock = this.edge(now);
     const before = this.bufferEnd;
+    const pause = this.lastLanded === null ? 0 : now - this.lastLanded;
     this.bufferEnd = bufferEnd;
+    this.lastLanded = now;
     // A jump of the timeline (new rendition, discontinuity, seek) says nothing about the network.
-    if (clock === null || before === null || bufferEnd <= before) return;
+    if (before === null || bufferEnd <= before) return;
     if (bufferEnd - before > 4 * this.options.partTarget) return;
+    if (pause > OUTAGE_S) this.recovering = true;
+    else if (pause > this.options.partTarget / 2) this.recovering = false;
+    if (this.recovering) return;
     this.parts += 1;
-    this.needs.push(now, clock - before);
+    this.lows.push(now, now - before);
   }
 
   /** Playback ran dry at `now`. */
@@ -140,11 +148,13 @@ export class LatencyControl {
   /** Forget the network's past: another stream, rendition or connection. */
   restart() {
     this.edges.clear();
-    this.needs.clear();
+    this.lows.clear();
     this.parts = 0;
     this.bufferEnd = null;
+    this.lastLanded = null;
+    this.recovering = false;
     this.lastTick = null;
-    this.target = this.options.holdBack;
+    this.behind = null;
     this.rate = 1;
     this.correcting = false;
   }
@@ -157,43 +167,43 @@ export class LatencyControl {
 
   /** One step of the control; call it several times a second. */
   tick({ now, position, steer }: PlayheadSample): Steering {
-    const elapsed = this.lastTick === null ? 0 : Math.max(0, now - this.lastTick);
-    this.lastTick = now;
-    this.aim(now, elapsed);
-    const edge = this.edge(now);
-    if (edge === null || !steer) {
+    const offset = this.edges.max(now);
+    if (offset === null) return { latency: null, target: this.opening(), rate: 1, seekTo: null };
+    const behind = this.aim(now, offset);
+    const latency = now + offset - position;
+    const target = behind + offset;
+    const error = latency - target;
+    const far = error > SEEK_BEHIND_S;
+    if (!steer || far) {
       this.rate = 1;
       this.correcting = false;
-      return {
-        latency: edge === null ? null : edge - position,
-        target: this.target,
-        rate: 1,
-        seekTo: null,
-      };
-    }
-    const latency = edge - position;
-    const error = latency - this.target;
-    if (error > SEEK_BEHIND_S) {
-      this.rate = 1;
-      this.correcting = false;
-      return { latency, target: this.target, rate: 1, seekTo: edge - this.target };
-    }
-    this.rate = this.steered(error);
-    return { latency, target: this.target, rate: this.rate, seekTo: null };
+    } else this.rate = this.steered(error);
+    return { latency, target, rate: this.rate, seekTo: steer && far ? position + error : null };
   }
 
-  /** Move the target towards need + margin. */
-  private aim(now: number, elapsed: number) {
+  /** The target while nothing has been measured. */
+  private opening(): number {
+    return this.options.holdBack + this.margin - MARGIN.start;
+  }
+
+  /**
+   * How far the playhead shall be behind our own clock. Kept in these terms and not as a distance from
+   * the edge, because the edge clock is revised at once when the stream's time slips.
+   */
+  private aim(now: number, offset: number): number {
+    const elapsed = this.lastTick === null ? 0 : Math.max(0, now - this.lastTick);
+    this.lastTick = now;
     if (now - this.lastStall > WEAR.after) {
       this.margin = Math.max(MARGIN.least, this.margin - WEAR.perSecond * elapsed);
     }
-    const need = this.needs.max(now);
-    const wanted =
-      need === null || this.parts < MIN_PARTS
-        ? this.options.holdBack + this.margin - MARGIN.start
-        : Math.max(need, this.options.partTarget) + this.margin;
-    this.target =
-      wanted >= this.target ? wanted : Math.max(wanted, this.target - TARGET_FALL * elapsed);
+    const low = this.lows.max(now);
+    if (low === null || this.parts < MIN_PARTS) {
+      this.behind = this.opening() - offset;
+      return this.behind;
+    }
+    const wanted = Math.max(low, this.options.partTarget - offset) + this.margin;
+    this.behind = Math.max(wanted, (this.behind ?? wanted) - TARGET_FALL * elapsed);
+    return this.behind;
   }
 
   /** The next rate for an error in s: proportional, in hearable limits, in steps, with a dead band. */
