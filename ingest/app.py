@@ -22,6 +22,7 @@ from ingest.metrics import IngestMetrics
 from ingest.nginx import open_nginx
 from ingest.publisher import MediaFolder
 from ingest.reconcile import reconcile, watch_health, watch_viewers
+from ingest.records import Records
 
 #: The question the API asks to end a stream; every node of ingest hears it.
 END_STREAM = "footlight.rpc.ingest.end_stream"
@@ -51,7 +52,7 @@ async def build(service: Service) -> None:
         _open_director(
             Director(
                 settings,
-                database=database,
+                records=Records(database, settings.node_id),
                 gate=Gate(database, derive(settings, Purpose.STREAM_KEY_PEPPER)),
                 attempts=attempts,
                 nginx=nginx,
@@ -81,6 +82,8 @@ async def build(service: Service) -> None:
     service.spawn(learn(machine, program, settings.data_dir / "encoders.json"), "encoders")
     await bus.respond(END_STREAM, director.end_stream)
 
+    # Before hooks come in: they are about the sessions taken up here.
+    await director.adopt()
     app = make_app(service)
     add_routes(app, director)
     await service.listen(app, settings.ingest_listen)

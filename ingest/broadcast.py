@@ -9,9 +9,11 @@ millisecond or two of its last frame.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
@@ -36,6 +38,7 @@ from ingest.packager import (
     SourceInfo,
     StreamFault,
 )
+from ingest.packager.memory import Forgotten, Notebook, restore
 from ingest.publisher import MediaFolder, MediaFull, Publisher
 from ingest.rungs import Rungs
 from ingest.tags import Replay, Tag, TagError, TagScanner
@@ -45,6 +48,7 @@ from ingest.worker import Worker
 
 log = logger(__name__)
 
+STATE_FILE = "session.json"
 SOURCE = "source"
 AUDIO = "audio"
 #: A worker that has not subscribed by then will not.
@@ -115,6 +119,18 @@ class Input:
     failed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is written down beside the packager's own notes."""
+
+    multivariant: str | None
+    info: dict[str, Any] | None
+    rungs: list[dict[str, Any]] | None
+    missing: str
+    transcode_audio: bool
+    identity: dict[str, Any]
+
+
 class Broadcast:
     """One session's media, from its first publisher to its last."""
 
@@ -129,18 +145,10 @@ class Broadcast:
         self.finished = asyncio.Event()
         self._kit = kit
         self._clock = SteadyClock()
-        settings = kit.settings
-        self._live = LiveStream(
-            PackagerConfig(
-                part_target_s=settings.part_target_s,
-                segment_target_s=settings.segment_target_s,
-                window_s=settings.media_window_s,
-            ),
-            session,
-        )
-        self._live.add_rendition(SOURCE, audio_only_sibling=AUDIO)
+        live = LiveStream(_packager_config(kit.settings), session)
+        live.add_rendition(SOURCE, audio_only_sibling=AUDIO)
         self._publisher = Publisher(session, kit.media, kit.edges, kit.metrics, self._segment_ready)
-        self._rungs = Rungs(kit, session, self._live, self._handle, self.now)
+        self._use(live)
         self._inputs: deque[Input] = deque()
         self._meter = Meter()
         self._replay: Replay | None = Replay()
@@ -152,6 +160,36 @@ class Broadcast:
         self._inits: dict[str, bytes] = {}
         self._ending = False
         self._media_failed = False
+        self._identity: dict[str, Any] = {}
+
+    def _use(self, live: LiveStream) -> None:
+        self._live = live
+        self._notebook = Notebook(live)
+        self._rungs = Rungs(self._kit, self.session, live, self._handle, self.now)
+
+    def go_on(self) -> None:
+        """Take up a session where an earlier life of this process left it.
+
+        Its open segments are closed, and everything is announced again. Raises Forgotten.
+        """
+        folder = self._kit.media.root / self.session
+        try:
+            kept = json.loads((folder / STATE_FILE).read_text())
+            memory = Memory(**kept["session"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Forgotten(str(error)) from error
+        live, events = restore(
+            _packager_config(self._kit.settings),
+            self.session,
+            kept["packager"],
+            lambda rendition, name: (folder / rendition / name).read_bytes(),
+        )
+        self._use(live)
+        self._rungs.recall(memory.rungs, memory.missing)
+        self.transcode_audio = memory.transcode_audio
+        self.info = SourceInfo(**memory.info) if memory.info else None
+        self._publisher.multivariant(memory.multivariant)
+        self._handle(events)
 
     def now(self) -> datetime:
         """The session's own wall clock."""
@@ -276,8 +314,7 @@ class Broadcast:
         while self._restarts and self._restarts[0] < now - RESTART_WINDOW_S:
             self._restarts.popleft()
         self._restarts.append(now)
-        codec = self.info.video if self.info else ""
-        if codec not in _LATE_JOINERS or len(self._restarts) > MAX_RESTARTS:
+        if not self.can_join_late or len(self._restarts) > MAX_RESTARTS:
             # nginx keeps no codec headers of Enhanced RTMP: only the encoder can send them again.
             self._kit.host.unusable(source.name, Verdict.DROP, code, message)
             return
@@ -331,16 +368,26 @@ class Broadcast:
 
     def _handle(self, events: list[Event]) -> None:
         """Publish what the packager made, and act on what it found."""
+        if self._media_failed:
+            return
+        playlists: list[PlaylistReady] = []
+        try:
+            for event in events:
+                if isinstance(event, PlaylistReady):
+                    playlists.append(event)
+                else:
+                    self._publisher.store(event)
+            if playlists:
+                # Before anybody hears of it: whoever goes on from here must not contradict it.
+                self._remember()
+        except MediaFull as error:
+            self._media_failed = True
+            log.error("media_full", session=self.session, error=str(error))
+            self._unusable(Verdict.END, "media_full", "The server has no room for your stream.")
+            return
+        for playlist in playlists:
+            self._publisher.announce(playlist)
         for event in events:
-            if self._media_failed:
-                return
-            try:
-                self._publisher.handle(event)
-            except MediaFull as error:
-                self._media_failed = True
-                log.error("media_full", session=self.session, error=str(error))
-                self._unusable(Verdict.END, "media_full", "The server has no room for your stream.")
-                return
             match event:
                 case PlaylistReady():
                     self._listed(event)
@@ -351,6 +398,34 @@ class Broadcast:
                 case _:
                     pass
 
+    def _remember(self) -> None:
+        """Write down what the next life of this process needs to go on with the session."""
+        packager = self._notebook.text()
+        if packager == "null":
+            return
+        rest = Memory(
+            multivariant=self._publisher.offered,
+            info=asdict(self.info) if self.info else None,
+            rungs=self._rungs.remember(),
+            missing=self._rungs.missing,
+            transcode_audio=self.transcode_audio,
+            identity=self._identity,
+        )
+        text = f'{{"session":{json.dumps(asdict(rest))},"packager":{packager}}}'
+        self._kit.media.write(self.session, STATE_FILE, text.encode())
+
+    def remember(self, identity: dict[str, Any]) -> None:
+        """Whose session this is and how it stands, to be found by the next life of this process."""
+        self._identity = identity
+        if not self._media_failed:
+            with contextlib.suppress(MediaFull):
+                self._remember()
+
+    @property
+    def can_join_late(self) -> bool:
+        """Whether a worker that subscribes in mid-stream is given the codec headers."""
+        return (self.info.video if self.info else "") in _LATE_JOINERS
+
     def _listed(self, event: PlaylistReady) -> None:
         if event.ended or not self._offer() or not self._fresh or not self._inputs:
             return
@@ -359,6 +434,8 @@ class Broadcast:
 
     def _offer(self) -> bool:
         """Announce the multivariant playlist, once it is worth it; whether there is one."""
+        if not self._inputs:
+            return False
         template = self._live.multivariant()
         if template is None:
             return False
@@ -368,7 +445,8 @@ class Broadcast:
             safe = self.info is None or self.info.browser_safe
             if now - self._listed_since < (RUNGS_S if safe else COMPATIBLE_RUNG_S):
                 return False
-        self._publisher.multivariant(template)
+        if not self._rungs.shrunk(self._publisher.offered, template):
+            self._publisher.multivariant(template)
         return True
 
     def _source_changed(self, info: SourceInfo) -> None:
@@ -493,7 +571,13 @@ class Broadcast:
 
     async def close(self) -> None:
         """Stop everything where it stands, for another life of this service to go on from."""
-        await self._rungs.close()
-        for source in list(self._inputs):
-            await source.worker.close()
         await self.tasks.close()
+        await self._rungs.close()
+
+
+def _packager_config(settings: Settings) -> PackagerConfig:
+    return PackagerConfig(
+        part_target_s=settings.part_target_s,
+        segment_target_s=settings.segment_target_s,
+        window_s=settings.media_window_s,
+    )

@@ -8,42 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from core.db.engine import Database
-from core.db.models import StreamStatus
 from core.errors import DomainError, Forbidden, Unavailable
-from core.events import (
-    Event,
-    StreamEnded,
-    StreamKeyRevoked,
-    StreamReconnecting,
-    StreamResumed,
-    StreamStarted,
-    UserDeleted,
-)
+from core.events import Event, StreamKeyRevoked, UserDeleted
 from core.logs import logger
-from core.outbox import emit
 from core.settings import Settings
-from ingest import store
+from ingest import states
+from ingest.adoption import Left, ask_nginx, read_notes
 from ingest.attempts import Attempt, Attempts
 from ingest.broadcast import Broadcast, Kit, Verdict
 from ingest.edge import Edges
-from ingest.gate import MESSAGES, Gate, Rejected, rejected
+from ingest.gate import Gate, Rejected, rejected
 from ingest.hooks import Call
-from ingest.ledger import Ledger
 from ingest.machine import Machine
 from ingest.metrics import IngestMetrics
 from ingest.nginx import IngestNginx
+from ingest.packager.memory import Forgotten
 from ingest.publisher import MediaFolder
+from ingest.records import Records, Show
 from ingest.session import (
     Admitted,
     Changed,
@@ -64,29 +50,8 @@ from ingest.thumbnails import Photographer
 
 log = logger(__name__)
 
-#: What viewers are told in each phase.
-_STATES = {
-    Phase.LIVE: "live",
-    Phase.RECONNECTING: "reconnecting",
-    Phase.RESUMING: "reconnecting",
-    Phase.CLOSING: "live",
-}
 #: Removing media is put off this much past their window: a playlist may have just been fetched.
 LINGER_S = 10.0
-
-
-@dataclass(slots=True)
-class Show:
-    """Everything that belongs to one session."""
-
-    session: Session
-    login: str
-    broadcast: Broadcast
-    ledger: Ledger
-    tasks: Tasks = field(default_factory=Tasks)
-    stream_id: int | None = None
-    started_at: datetime | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Director:
@@ -96,7 +61,7 @@ class Director:
         self,
         settings: Settings,
         *,
-        database: Database,
+        records: Records,
         gate: Gate,
         attempts: Attempts,
         nginx: IngestNginx,
@@ -117,7 +82,7 @@ class Director:
         self.shows: dict[str, Show] = {}
         self.tasks = Tasks()
         self._settings = settings
-        self._database = database
+        self._records = records
         self._gate = gate
         self._attempts = attempts
         self._nginx = nginx
@@ -211,39 +176,12 @@ class Director:
         )
 
     async def _write_down(self, show: Show) -> None:
-        """The stream's row, before anybody hears of it. Raises Unavailable."""
-        session, publisher = show.session, show.session.publisher
-        if publisher is None:
-            raise rejected("stale_connection", session.channel_id)
-        if show.stream_id is not None:
-            return
+        """The stream's row, after the end of the channel's stream before it. Raises Unavailable."""
         for other in list(self.shows.values()):
-            if other.session.channel_id == session.channel_id and other is not show:
-                # The end of the stream before this one is to be written first.
+            if other.session.channel_id == show.session.channel_id and other is not show:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(other.ledger.settled(), 1)
-        at = datetime.now(UTC)
-        async with self._database.session() as transaction:
-            show.stream_id, lost = await store.insert_stream(
-                transaction,
-                channel_id=session.channel_id,
-                name=session.id,
-                node=self._settings.node_id,
-                key_id=publisher.key_id,
-                publisher=_memory(session),
-                at=at,
-            )
-            show.started_at = at
-            for stream_id in lost:
-                event = StreamEnded(
-                    stream_id=stream_id,
-                    channel_id=session.channel_id,
-                    login=show.login,
-                    session="",
-                    at=at,
-                    reason="taken_over",
-                )
-                await emit(transaction, event)
+        await self._records.begin(show)
 
     async def play(self, call: Call) -> None:
         """Only our own workers play, each its own stream."""
@@ -291,9 +229,8 @@ class Director:
         show = self.shows.get(session)
         if show is None or show.session.phase is Phase.ENDED:
             return
-        self._post_state(show)
-        warnings = [warn.as_json() for warn in show.broadcast.warnings]
-        self._write(show, warnings=warnings)
+        states.post(self._edges, show)
+        self._records.warned(show)
 
     # Events and questions from elsewhere
 
@@ -308,18 +245,14 @@ class Director:
     async def end_stream(self, question: dict[str, Any]) -> dict[str, Any] | None:
         """`{channel_id}` → `{ended}`; None leaves the answer to the node that has the stream."""
         channel = int(question["channel_id"])
-        if self.sessions.of_channel(channel) is None:
-            return None if await self._runs_elsewhere(channel) else {"ended": False}
-        show = self.shows[self.sessions.of_channel(channel).id]  # type: ignore[union-attr]
+        session = self.sessions.of_channel(channel)
+        if session is None:
+            return None if await self._records.runs_elsewhere(channel) else {"ended": False}
+        show = self.shows[session.id]
         self.carry_out(self.sessions.end(channel, EndReason.ENDED_BY_OWNER, time.monotonic()))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(show.ledger.settled(), 2)
         return {"ended": True}
-
-    async def _runs_elsewhere(self, channel: int) -> bool:
-        async with self._database.session() as session:
-            node = await store.node_of(session, channel)
-        return node is not None and node != self._settings.node_id
 
     async def check_keys(self) -> None:
         """End streams whose key or account is no longer good, in case the event is lost."""
@@ -344,7 +277,8 @@ class Director:
                 case Changed():
                     self._changed(effect)
                 case TakenOver():
-                    self._taken_over(effect)
+                    self._metrics.takeovers.inc()
+                    self._records.taken_over(self.shows[effect.session.id], effect.old, effect.new)
         self._deadline_changed.set()
         return drops
 
@@ -371,18 +305,19 @@ class Director:
         )
         match change.after:
             case Phase.LIVE if change.before is Phase.CONNECTING:
-                self._started(show)
+                self._records.started(show)
             case Phase.LIVE:
-                self._told(show, StreamResumed, status=StreamStatus.LIVE)
+                self._records.resumed(show)
             case Phase.RECONNECTING:
-                self._told(show, StreamReconnecting, status=StreamStatus.RECONNECTING)
+                self._records.reconnecting(show)
             case Phase.RESUMING:
-                self._write(show, publisher=_memory(session))
+                self._records.attached(show)
             case Phase.ENDED:
                 self._ended(show)
             case _:
                 pass
-        self._post_state(show)
+        show.broadcast.remember(show.identity)
+        states.post(self._edges, show)
         self._count()
 
     def _begin(self, session: Session) -> None:
@@ -390,103 +325,24 @@ class Director:
             self._kit, session.id, transcode_audio=session.channel_id in self._odd_audio
         )
         self._media.make(session.id)
-        self._add(Show(session, self._logins[session.channel_id], broadcast, self._new_ledger()))
-
-    def _new_ledger(self) -> Ledger:
-        return Ledger(self._database)
+        self._add(
+            Show(session, self._logins[session.channel_id], broadcast, self._records.ledger())
+        )
 
     def _add(self, show: Show) -> None:
         self.shows[show.session.id] = show
         show.tasks.spawn(show.ledger.run(), f"ledger-{show.session.id}")
 
-    def _started(self, show: Show) -> None:
-        at = show.started_at = datetime.now(UTC)
-        stream_id, session = show.stream_id, show.session
-        assert stream_id is not None
-        event = StreamStarted(
-            stream_id=stream_id,
-            channel_id=session.channel_id,
-            login=show.login,
-            session=session.id,
-            node=self._settings.node_id,
-            started_at=at,
-        )
-        self._write(
-            show,
-            event,
-            status=StreamStatus.LIVE,
-            started_at=at,
-            publisher=_memory(session),
-            **_described(show.broadcast),
-        )
-
-    def _told(
-        self,
-        show: Show,
-        kind: type[StreamResumed] | type[StreamReconnecting],
-        status: StreamStatus,
-    ) -> None:
-        stream_id, session = show.stream_id, show.session
-        if stream_id is None:
-            return
-        event = kind(
-            stream_id=stream_id,
-            channel_id=session.channel_id,
-            login=show.login,
-            session=session.id,
-            at=datetime.now(UTC),
-        )
-        self._write(
-            show,
-            event,
-            status=status,
-            publisher=_memory(session),
-            **_described(show.broadcast),
-        )
-
     def _ended(self, show: Show) -> None:
+        session = show.session
+        if session.end_reason is EndReason.STOPPED:
+            self._odd_audio.discard(session.channel_id)
+        other = self.sessions.of_channel(session.channel_id)
+        if session.started and (other is None or not other.started):
+            states.post_offline(self._edges, show.login)
+        self._records.ended(show)
         show.broadcast.end()
-        if show.session.end_reason is EndReason.STOPPED:
-            self._odd_audio.discard(show.session.channel_id)
-        self.tasks.spawn(self._bury(show), f"bury-{show.session.id}")
-        stream_id, session = show.stream_id, show.session
-        if stream_id is None:
-            return
-        if not session.started:
-            show.ledger.add(lambda transaction: store.delete_stream(transaction, stream_id))
-            return
-        at = datetime.now(UTC)
-        reason = session.end_reason.value if session.end_reason else ""
-        event = StreamEnded(
-            stream_id=stream_id,
-            channel_id=session.channel_id,
-            login=show.login,
-            session=session.id,
-            at=at,
-            reason=reason,
-        )
-        self._write(
-            show,
-            event,
-            status=StreamStatus.ENDED,
-            ended_at=at,
-            end_reason=reason,
-            viewers=0,
-            warnings=[],
-        )
-
-    def _write(self, show: Show, event: Event | None = None, **values: Any) -> None:
-        """Set columns of the stream's row, and tell of it in the same transaction."""
-        stream_id = show.stream_id
-        if stream_id is None:
-            return
-
-        async def entry(transaction: AsyncSession) -> None:
-            await store.update_stream(transaction, stream_id, **values)
-            if event is not None:
-                await emit(transaction, event)
-
-        show.ledger.add(entry)
+        self.tasks.spawn(self._bury(show), f"bury-{session.id}")
 
     async def _bury(self, show: Show) -> None:
         """Keep the media for whoever still watches the end of it, then let everything go."""
@@ -499,51 +355,10 @@ class Director:
         finally:
             await show.broadcast.close()
             await show.tasks.close()
-        show.broadcast.withdraw()
+        channel = self.sessions.of_channel(show.session.channel_id)
+        show.broadcast.withdraw(*(() if channel else (states.path(show.login),)))
         del self.shows[session]
         self._count()
-
-    def _taken_over(self, effect: TakenOver) -> None:
-        session = effect.session
-        self._metrics.takeovers.inc()
-        data = {
-            "session": session.id,
-            "old_key_id": effect.old.key_id,
-            "new_key_id": effect.new.key_id,
-        }
-        self.shows[session.id].ledger.add(
-            lambda transaction: store.add_audit(
-                transaction,
-                session.channel_id,
-                "stream.taken_over",
-                f"channel:{session.channel_id}",
-                "",
-                data,
-            )
-        )
-
-    def _post_state(self, show: Show) -> None:
-        """Tell the edges, and through them every open page, how the channel is."""
-        session = show.session
-        path = f"/channels/{show.login}"
-        if session.phase is Phase.CONNECTING:
-            return
-        if session.phase is Phase.ENDED:
-            other = self.sessions.of_channel(session.channel_id)
-            if session.started and (other is None or not other.started):
-                self._edges.put(path, _offline(show.login), {"X-Session": ""})
-            return
-        state = {
-            "login": show.login,
-            "state": _STATES[session.phase],
-            "session": session.id,
-            "stream_id": str(show.stream_id),
-            "started_at": _rfc3339(show.started_at),
-            "warnings": [
-                warn.as_json() for warn in show.broadcast.warnings if warn.code in VIEWERS_CONCERN
-            ],
-        }
-        self._edges.put(path, json.dumps(state), {"X-Session": session.id})
 
     def _count(self) -> None:
         phases = [session.phase for session in self.sessions.running()]
@@ -551,6 +366,71 @@ class Director:
             if phase is not Phase.ENDED:
                 self._metrics.sessions.labels(phase.value).set(phases.count(phase))
         self._metrics.media_bytes.set(self._media.used)
+
+    # After a restart
+
+    async def adopt(self) -> None:
+        """Take up what an earlier life of this process was running."""
+        stat = await ask_nginx(self._nginx)
+        for name in self._media.adopt():
+            left = read_notes(self._media, name, stat, self._settings.grace_s, time.monotonic())
+            if left is None or self.sessions.of_channel(left.session.channel_id):
+                self.tasks.spawn(self._clear_away(name), f"clear-{name}")
+            else:
+                self._take_up(left)
+        self.tasks.spawn(self._lose_rows(), "lose-rows")
+
+    def _take_up(self, left: Left) -> None:
+        session = left.session
+        broadcast = Broadcast(self._kit, session.id)
+        show = Show(session, left.login, broadcast, self._records.ledger())
+        show.stream_id, show.started_at = left.stream_id, left.started_at
+        try:
+            broadcast.go_on()
+        except Forgotten as error:
+            log.error("session_forgotten", session=session.id, reason=str(error))
+            self.tasks.spawn(self._clear_away(session.id), f"clear-{session.id}")
+            return
+        self.sessions.adopt(session)
+        self._add(show)
+        self._logins[session.channel_id] = left.login
+        log.info("session_adopted", session=session.id, phase=session.phase.value)
+        publisher = session.publisher
+        if publisher is None:
+            self._records.reconnecting(show)
+        elif broadcast.can_join_late:
+            self.tasks.spawn(self._rejoin(show, publisher.name), f"rejoin-{session.id}")
+        else:
+            self.carry_out(self.sessions.dropped(publisher.name, time.monotonic()))
+        show.broadcast.remember(show.identity)
+        states.post(self._edges, show)
+        self._count()
+
+    async def _rejoin(self, show: Show, name: str) -> None:
+        try:
+            await show.broadcast.connect(name)
+        except Unavailable:
+            self.carry_out(self.sessions.dropped(name, time.monotonic()))
+
+    async def _clear_away(self, name: str) -> None:
+        """Media of a session that is over: players may still be at its end."""
+        await asyncio.sleep(self._settings.media_window_s + LINGER_S)
+        self._edges.delete(f"/sessions/{name}")
+        self._media.remove(name)
+
+    async def _lose_rows(self) -> None:
+        """End the rows of streams that could not be taken up."""
+        while True:
+            try:
+                for row in await self._records.running():
+                    if row.session not in self.shows:
+                        log.warning("stream_lost", stream_id=row.id, session=row.session)
+                        await self._records.lose(row)
+                        if self.sessions.of_channel(row.channel_id) is None:
+                            states.post_offline(self._edges, row.login)
+                return
+            except Unavailable:
+                await asyncio.sleep(1)
 
     # Loops
 
@@ -574,61 +454,3 @@ class Director:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(show.ledger.settled(), 1)
             await show.tasks.close()
-
-
-#: Warnings that viewers are told too.
-VIEWERS_CONCERN = frozenset({"no_compatible_rendition"})
-
-
-def _offline(login: str) -> str:
-    state: dict[str, Any] = {
-        "login": login,
-        "state": "offline",
-        "session": None,
-        "stream_id": None,
-        "started_at": None,
-        "warnings": [],
-    }
-    return json.dumps(state)
-
-
-def _rfc3339(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
-
-
-def _memory(session: Session) -> dict[str, Any]:
-    """What the next life of this process needs to know of a session's publisher."""
-    publisher = session.publisher
-    if publisher is None:
-        return {}
-    return {
-        "boot": publisher.connection.boot,
-        "client": publisher.connection.client,
-        "name": publisher.name,
-        "key_id": publisher.key_id,
-        "order": publisher.order,
-    }
-
-
-def _described(broadcast: Broadcast) -> dict[str, Any]:
-    """The columns that say what is sent and what is offered."""
-    info = broadcast.info
-    if info is None:
-        return {}
-    return {
-        "source": {
-            "video": info.video,
-            "audio": info.audio,
-            "codecs": info.codecs,
-            "width": info.width,
-            "height": info.height,
-            "frame_rate": info.frame_rate,
-            "sample_rate": info.sample_rate,
-            "channels": info.channels,
-            "encoder": info.encoder,
-        },
-        "renditions": broadcast.renditions(),
-    }
-
-
-__all__ = ["MESSAGES", "Director", "Show"]

@@ -17,7 +17,10 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from core.errors import DomainError
+from core.logs import logger
 from ingest.session import Connection
+
+log = logger(__name__)
 
 #: nginx-rtmp cuts names at 255 bytes; a body is its own fields and the publisher's arguments.
 MAX_BODY = 4096
@@ -58,7 +61,9 @@ def parse(body: bytes, boot: str, order: str) -> Call:
     except (UnicodeError, ValueError) as error:
         raise BadHook("not a form") from error
     fields = dict(pairs)
-    if len(fields) != len(pairs):
+    # nginx-rtmp itself writes `app` twice when it reports a disconnect.
+    told = set(pairs) if fields.get("call") == "disconnect" else pairs
+    if len(fields) != len(told):
         raise BadHook("a field comes twice")
     if any(len(value) > MAX_VALUE for value in fields.values()):
         raise BadHook("a field is too long")
@@ -143,6 +148,7 @@ def _hook(
             )
             return await handle(call)
         except BadHook as error:
+            log.warning("bad_hook", reason=str(error))
             return web.json_response(
                 {"error": {"code": "bad_hook", "message": str(error)}}, status=403
             )

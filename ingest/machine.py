@@ -143,25 +143,41 @@ def _fingerprint(program: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-async def learn(machine: Machine, program: str, cache: Path) -> None:
-    """Set the machine's abilities, measured once per machine and ffmpeg and kept in `cache`."""
-    mark = _fingerprint(program)
+def _recall(cache: Path, mark: str) -> Abilities | None:
+    """What was measured on the same machine with the same ffmpeg."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(cache.read_text())
         if kept["machine"] == mark:
-            machine.abilities = Abilities(Encoder(kept["encoder"]), float(kept["core_s_per_mpx"]))
-            return
+            return Abilities(Encoder(kept["encoder"]), float(kept["core_s_per_mpx"]))
+    return None
+
+
+def _keep(cache: Path, mark: str, found: Abilities) -> None:
+    content = {
+        "machine": mark,
+        "encoder": found.encoder.value,
+        "core_s_per_mpx": found.core_s_per_mpx,
+    }
+    with contextlib.suppress(OSError):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.write_text(json.dumps(content))
+
+
+async def learn(machine: Machine, program: str, cache: Path) -> None:
+    """Set the machine's abilities, measured once per machine and ffmpeg and kept in `cache`."""
+    mark = _fingerprint(program)
+    kept = _recall(cache, mark)
+    if kept is not None:
+        machine.abilities = kept
+        return
     try:
         machine.abilities = await measure(program)
     except (OSError, TimeoutError) as error:
         log.warning("encoder_probe_failed", error=repr(error))
         return
-    found = {
-        "machine": mark,
-        "encoder": machine.abilities.encoder.value,
-        "core_s_per_mpx": machine.abilities.core_s_per_mpx,
-    }
-    with contextlib.suppress(OSError):
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        cache.write_text(json.dumps(found))
-    log.info("encoder_measured", **{k: v for k, v in found.items() if k != "machine"})
+    _keep(cache, mark, machine.abilities)
+    log.info(
+        "encoder_measured",
+        encoder=machine.abilities.encoder.value,
+        core_s_per_mpx=round(machine.abilities.core_s_per_mpx, 4),
+    )

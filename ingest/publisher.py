@@ -34,7 +34,6 @@ REFUSE_AT = 0.8
 STOP_AT = 0.98
 #: Left alone on a file system that others write to as well.
 SPARE_BYTES = 16 * 1024 * 1024
-STATE_FILE = "session.json"
 
 
 class MediaFull(OSError):
@@ -147,14 +146,12 @@ class Publisher:
     _late: dict[str, _Lateness] = field(default_factory=dict)
     _multivariant: str | None = None
 
-    def handle(self, event: Event) -> None:
-        """Make one event visible. Raises MediaFull, after which nothing of it was announced."""
+    def store(self, event: Event) -> None:
+        """Put an event's media where viewers find it. Raises MediaFull."""
         match event:
             case PartReady():
                 self._write(event.rendition, event.name, event.data)
                 self._measure(event)
-            case PlaylistReady():
-                self._announce(event)
             case SegmentReady():
                 self._write(event.rendition, event.name, event.data)
                 self.on_segment(event)
@@ -180,7 +177,8 @@ class Publisher:
         self.metrics.parts.inc()
         self.metrics.part_lateness.observe(late.part(part.duration, time.monotonic()))
 
-    def _announce(self, event: PlaylistReady) -> None:
+    def announce(self, event: PlaylistReady) -> None:
+        """Tell the edges, once everything the playlist names is stored."""
         self.renditions[event.rendition] = event
         delta = event.delta.encode()
         self.edges.put(
@@ -203,9 +201,9 @@ class Publisher:
         self._late.clear()
 
     @property
-    def offered(self) -> bool:
-        """Whether there is a multivariant playlist."""
-        return self._multivariant is not None
+    def offered(self) -> str | None:
+        """The multivariant playlist that was announced."""
+        return self._multivariant
 
     def multivariant(self, template: str | None) -> None:
         """Announce the multivariant playlist when it is another than before."""

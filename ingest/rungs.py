@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,11 @@ class Rungs:
             for r in self._rungs
         ]
 
+    def shrunk(self, before: str | None, after: str) -> bool:
+        """Whether a multivariant playlist lacks a rung that will be back in a moment."""
+        names = [f"/{rung.name}/" for rung in self._rungs]
+        return before is not None and any(n in before and n not in after for n in names)
+
     def plan(self, info: SourceInfo) -> None:
         """Decide on the rungs when the source is known for the first time."""
         self._has_audio = bool(info.audio)
@@ -93,16 +99,15 @@ class Rungs:
             idle=round(headroom.idle, 2),
         )
 
-    def restore(self, rungs: list[Rung], missing: str) -> None:
-        """Go on with the rungs an earlier life of this process had planned."""
-        self._planned = True
-        self._rungs = rungs
-        self.missing = missing
+    def remember(self) -> list[dict[str, Any]] | None:
+        """The rungs as JSON, None before they are planned."""
+        return [asdict(rung) for rung in self._rungs] if self._planned else None
 
-    @property
-    def rungs(self) -> list[Rung] | None:
-        """The rungs, None before they are planned."""
-        return self._rungs if self._planned else None
+    def recall(self, rungs: list[dict[str, Any]] | None, missing: str) -> None:
+        """Go on with the rungs that an earlier life of this process had planned."""
+        self._planned = rungs is not None
+        self._rungs = [Rung(**rung) for rung in rungs or ()]
+        self.missing = missing
 
     # The source passes by
 
