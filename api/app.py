@@ -110,7 +110,9 @@ def add_routes(app: web.Application, api: Api) -> None:
     """Serve every operation, and the documentation of them."""
     for operation in operations():
         path = operation.path.replace("{id}", r"{id:[0-9]{1,19}}")
-        app.router.add_route(operation.method, PREFIX + path, handler_of(operation, api))
+        methods = ("GET", "HEAD") if operation.method == "GET" else (operation.method,)
+        for method in methods:
+            app.router.add_route(method, PREFIX + path, handler_of(operation, api))
     documentation.add_routes(app, operations(), api.settings)
 
 

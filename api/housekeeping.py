@@ -5,44 +5,58 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import ColumnElement, delete, inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.engine import Database
-from core.db.models import Login, PasswordReset, RefreshToken, RetiredLogin, StreamKey
+from core.db.models import Base, Login, PasswordReset, RefreshToken, RetiredLogin, StreamKey
 from core.errors import Unavailable
 from core.logs import logger
 
 log = logger(__name__)
 
 INTERVAL_S = 3600.0
+# Rows of one statement, so that none is long or holds many locks.
+BATCH = 1000
 # Long enough to tell an owner what became of a login or key, not longer.
 KEEP_ENDED = timedelta(days=30)
 
 
-async def clean(session: AsyncSession, now: datetime) -> int:
-    """Delete what is over at `now`: the number of rows."""
+def _over(now: datetime) -> list[tuple[type[Base], ColumnElement[bool]]]:
     ended = now - KEEP_ENDED
-    statements = (
-        delete(RefreshToken).where(RefreshToken.expires_at < now),
-        delete(Login).where(Login.expires_at < now),
-        delete(Login).where(Login.ended_at < ended),
-        delete(PasswordReset).where(PasswordReset.expires_at < now),
-        delete(RetiredLogin).where(RetiredLogin.until < now),
-        delete(StreamKey).where(StreamKey.revoked_at < ended),
-    )
+    return [
+        (RefreshToken, RefreshToken.expires_at < now),
+        (Login, (Login.expires_at < now) | (Login.ended_at < ended)),
+        (PasswordReset, PasswordReset.expires_at < now),
+        (RetiredLogin, RetiredLogin.until < now),
+        (StreamKey, StreamKey.revoked_at < ended),
+    ]
+
+
+async def clean(database: Database, now: datetime) -> int:
+    """Delete what is over at `now`, a bounded number of rows in each transaction: their number."""
     count = 0
-    for statement in statements:
-        count += (await session.execute(statement)).rowcount  # type: ignore[attr-defined]
+    for model, over in _over(now):
+        deleted = BATCH
+        while deleted == BATCH:
+            async with database.session() as session:
+                deleted = await _delete_some(session, model, over)
+            count += deleted
     return count
+
+
+async def _delete_some(session: AsyncSession, model: type[Base], over: ColumnElement[bool]) -> int:
+    key = inspect(model).primary_key[0]
+    some = select(key).where(over).limit(BATCH)
+    gone = await session.execute(delete(model).where(key.in_(some)).returning(key))
+    return len(gone.all())
 
 
 async def run(database: Database) -> None:
     """Clean every hour until cancelled. Two processes that do so at once do no harm."""
     while True:
         try:
-            async with database.session() as session:
-                count = await clean(session, datetime.now(UTC))
+            count = await clean(database, datetime.now(UTC))
             log.info("cleaned", rows=count)
         except Unavailable as error:
             log.warning("not_cleaned", reason=error.message)

@@ -65,6 +65,11 @@ class Bus:
         except (NatsError, OSError, TimeoutError) as error:
             raise Unavailable("The event bus does not answer.") from error
 
+    async def connected(self) -> None:
+        """Wait for the first connection, and for what was asked for before it to reach the server."""
+        await self._first_connection.wait()
+        await self.check()
+
     def _require_connection(self) -> None:
         # While it is down the client would queue what is sent and deliver it at some later time.
         if not self._client.is_connected:

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 STREAM_NAME = "FOOTLIGHT"
 SUBJECT_PREFIX = "footlight.events"
+# A question, by request and reply: {channel_id} → {ended}. Every node of ingest hears it, and the one
+# that has the channel's stream answers once it has ended.
+END_STREAM = "footlight.rpc.ingest.end_stream"
 
 
 class Event(BaseModel):

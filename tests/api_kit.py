@@ -7,7 +7,7 @@ import itertools
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default as default_policy
@@ -55,10 +55,13 @@ class Client:
     """A caller of the API. `token` is sent as bearer; `headers` with every request."""
 
     def __init__(self, service: Service, *, cookies: bool = False) -> None:
-        path = service.settings.api_listen.removeprefix("unix:")
-        jar = aiohttp.CookieJar(unsafe=True) if cookies else aiohttp.DummyCookieJar()
+        address = service.settings.api_listen
+        is_unix = address.startswith("unix:")
+        connector = aiohttp.UnixConnector(address.removeprefix("unix:")) if is_unix else None
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.UnixConnector(path), cookie_jar=jar, base_url="http://127.0.0.1"
+            connector=connector,
+            cookie_jar=aiohttp.CookieJar(unsafe=True) if cookies else aiohttp.DummyCookieJar(),
+            base_url="http://127.0.0.1" if is_unix else f"http://{address}",
         )
         self.service = service
         self.token: str | None = None
@@ -128,30 +131,37 @@ class MailServer:
     """A mail server that keeps what it gets."""
 
     url: str
-    received: asyncio.Queue[EmailMessage]
+    received: asyncio.Queue[EmailMessage] = field(default_factory=asyncio.Queue)
+    addressed: set[str] = field(default_factory=set)
 
-    async def next(self) -> EmailMessage:
-        """The next message, at most 10 s from now."""
-        return await asyncio.wait_for(self.received.get(), 10)
+    async def next_to(self, address: str) -> EmailMessage:
+        """The next message to `address`, at most 10 s from now; what is for others is passed over."""
+        async with asyncio.timeout(10):
+            while True:
+                message = await self.received.get()
+                if message["To"] == address:
+                    return message
 
 
 @asynccontextmanager
 async def running_mail_server() -> AsyncIterator[MailServer]:
     """A real SMTP server on a free port."""
     loop = asyncio.get_running_loop()
-    received: asyncio.Queue[EmailMessage] = asyncio.Queue()
+    mails = MailServer("")
 
     class Keep:
         async def handle_DATA(
             self, _server: SMTP, _session: SmtpSession, envelope: Envelope
         ) -> str:
             content = envelope.original_content or b""
-            received.put_nowait(BytesParser(policy=default_policy).parsebytes(content))
+            mails.addressed.update(envelope.rcpt_tos)
+            mails.received.put_nowait(BytesParser(policy=default_policy).parsebytes(content))
             return "250 OK"
 
     server = await loop.create_server(lambda: SMTP(Keep(), loop=loop), "127.0.0.1", 0)
     try:
-        yield MailServer(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", received)
+        mails.url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield mails
     finally:
         server.close()
         await server.wait_closed()

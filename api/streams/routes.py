@@ -24,12 +24,11 @@ from api.streams.schemas import (
 )
 from core.access import Action, ChannelRef, authorize
 from core.errors import Conflict
+from core.events import END_STREAM
 
 streams = Operations("Streams")
 
 ATTEMPTS = 10
-# Every node of ingest hears it; the one that has the stream answers.
-END_STREAM = "footlight.rpc.ingest.end_stream"
 
 
 @streams.get(

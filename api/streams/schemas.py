@@ -93,7 +93,7 @@ class DirectoryQuery(Page):
     category: Annotated[str, AfterValidator(names.clean_category)] | None = Field(
         default=None, description="Exactly this category; upper and lower case are the same."
     )
-    tag: Annotated[str, AfterValidator(names.clean_tag)] | None = Field(
+    tag: Annotated[str, AfterValidator(lambda text: names.clean_tag(text, "tag"))] | None = Field(
         default=None, description="With this tag."
     )
     language: Annotated[str, AfterValidator(names.clean_language)] | None = Field(

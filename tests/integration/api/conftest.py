@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from cli.instance import free_port
 from core.service import Service
 from core.settings import Settings
 from tests.api_kit import (
@@ -87,3 +88,9 @@ async def seen(api: Service) -> AsyncIterator[Seen]:
 def socket_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a short path, for sockets."""
     return tmp_path_factory.mktemp("s")
+
+
+@pytest.fixture
+def free_address() -> str:
+    """host:port on loopback that nobody listens on."""
+    return f"127.0.0.1:{free_port(set())}"

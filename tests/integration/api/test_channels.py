@@ -10,9 +10,8 @@ import pytest
 from sqlalchemy import select, update
 
 from core import stream_keys
-from core.access import Role
 from core.db.engine import open_database
-from core.db.models import AuditEntry, StreamKey, User
+from core.db.models import AuditEntry, Role, StreamKey, User
 from core.derived import Purpose, derive
 from core.events import ChannelUpdated, StreamKeyRevoked, StreamKeyUsed
 from core.service import Service

@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from core import tokens
 from core.db.engine import open_database
 from core.db.models import Login, RefreshToken, SigningKey
+from core.errors import Unauthorized
 from core.service import Service
 from tests.api_kit import PASSWORD, Client
 
@@ -330,7 +331,7 @@ async def test_rotation_keeps_old_tokens_until_they_are_over(client: Client, api
             life = row.verify_until - datetime.now(UTC)
             assert life > timedelta(seconds=api.settings.access_token_s)
             row.verify_until = datetime.now(UTC) - timedelta(seconds=1)
-        with pytest.raises(tokens.Unauthorized):
+        with pytest.raises(Unauthorized):
             await tokens.Tokens(database, api.settings).verify(old)
         async with database.session() as session:
             again = await session.get(SigningKey, retired)

@@ -1,0 +1,143 @@
+"""Rate limits, client addresses, and what happens without Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from core.service import Service
+from tests.api_kit import PASSWORD, Client, new_login, running_api
+from tests.harness import RunningServers
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def strict(servers: RunningServers, socket_folder: Path) -> AsyncIterator[Service]:
+    """An API with the limits as they are delivered."""
+    async with running_api(servers.settings(api_listen=f"unix:{socket_folder}/a.sock")) as service:
+        yield service
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def caller(strict: Service) -> AsyncIterator[Client]:
+    """A caller from an address of its own."""
+    client = Client(strict)
+    client.headers["X-Real-IP"] = _address()
+    yield client
+    await client.close()
+
+
+def _address() -> str:
+    number = int(new_login().partition("_")[2])
+    return f"198.51.{number // 250}.{number % 250 + 1}"
+
+
+async def test_guessing_a_password_is_limited(caller: Client) -> None:
+    login = (await caller.register())["user"]["login"]
+    wrong = {"login": login, "password": "wrong password"}
+    answers = [await caller("POST", "/auth/login", wrong) for _ in range(12)]
+    assert [a.status for a in answers] == [401] * 10 + [429] * 2
+    limited = answers[-1]
+    assert limited.code == "rate_limited"
+    wait = limited.body["error"]["retry_after"]
+    assert 0 < wait <= 30
+    assert limited.headers["Retry-After"] == str(wait)
+    # The right one is refused as well, or the limit would tell which it is.
+    right = {"login": login, "password": PASSWORD}
+    assert (await caller("POST", "/auth/login", right)).status == 429
+    # From elsewhere the owner gets in.
+    elsewhere = {"X-Real-IP": _address()}
+    assert (await caller("POST", "/auth/login", right, headers=elsewhere)).status == 200
+    # By its e-mail address it is another subject, but the address counts them all.
+    assert (await caller("GET", "/me")).status == 200
+
+
+async def test_a_limit_counts_unknown_accounts_too(caller: Client) -> None:
+    statuses = []
+    for _ in range(11):
+        body = {"login": "nobody_at_all", "password": "wrong password"}
+        statuses.append((await caller("POST", "/auth/login", body)).status)
+    assert statuses == [401] * 10 + [429]
+
+
+async def test_an_address_is_limited_over_all_accounts(caller: Client) -> None:
+    async def attempt(number: int) -> int:
+        body = {"login": f"nobody_{number}", "password": "wrong password"}
+        return (await caller("POST", "/auth/login", body)).status
+
+    statuses = await asyncio.gather(*(attempt(n) for n in range(63)))
+    assert statuses.count(401) == 60
+    assert statuses.count(429) == 3
+
+
+async def test_an_ipv6_household_is_one_address(caller: Client) -> None:
+    net = f"2001:db8:0:{int(new_login().partition('_')[2]):x}"
+    body = {"login": "nobody_v6", "password": "wrong password"}
+    statuses = [
+        (await caller("POST", "/auth/login", body, headers={"X-Real-IP": f"{net}::{n}"})).status
+        for n in range(1, 12)
+    ]
+    assert statuses == [401] * 10 + [429]
+
+
+async def test_stream_keys_are_limited(caller: Client) -> None:
+    await caller.register()
+    statuses = []
+    for _ in range(21):
+        answer = await caller("POST", "/me/stream-keys", {"name": "OBS"})
+        statuses.append(answer.status)
+        if answer.status == 201:
+            await caller("DELETE", f"/me/stream-keys/{answer.body['id']}")
+    assert statuses == [201] * 20 + [429]
+
+
+async def test_without_redis_guessing_is_refused_and_logins_go_on(
+    servers: RunningServers, socket_folder: Path, caller: Client
+) -> None:
+    account = await caller.register()
+    settings = servers.settings(
+        api_listen=f"unix:{socket_folder}/b.sock",
+        redis_url=f"unix://{socket_folder}/nothing.sock",
+        request_timeout_s=1,
+    )
+    async with running_api(settings) as service:
+        client = Client(service)
+        try:
+            body = {"login": account["user"]["login"], "password": PASSWORD}
+            answer = await client("POST", "/auth/login", body)
+            assert (answer.status, answer.code) == (503, "unavailable")
+            assert int(answer.headers["Retry-After"]) >= 1
+            client.token = account["access_token"]
+            assert (await client("GET", "/me")).status == 200
+            token = {"refresh_token": account["refresh_token"]}
+            assert (await client("POST", "/auth/refresh", token)).status == 200
+            assert (await client("GET", "/streams")).status == 200
+            ready = await client("GET", "/readyz")
+            assert ready.status == 503
+            assert ready.body["checks"]["redis"] == "failing"
+            assert ready.body["checks"]["postgres"] == "ok"
+        finally:
+            await client.close()
+
+
+async def test_only_trusted_proxies_name_the_client(
+    servers: RunningServers, free_address: str
+) -> None:
+    for trusted, counted in (([], "127.0.0.1"), (["127.0.0.0/8"], "203.0.113.9")):
+        settings = servers.settings(
+            api_listen=free_address, trusted_proxies=trusted, rate_limit_factor=9
+        )
+        async with running_api(settings) as service:
+            client = Client(service)
+            client.headers["X-Real-IP"] = "203.0.113.9"
+            try:
+                await client.register()
+                login = (await client("GET", "/me/logins")).body["items"][0]
+                assert login["ip"] == counted
+            finally:
+                await client.close()
