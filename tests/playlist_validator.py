@@ -257,7 +257,10 @@ def parse_media(text: str) -> Playlist:
 
 def check_media(text: str) -> list[str]:
     """Everything that can be wrong with one playlist, seen alone."""
-    playlist = parse_media(text)
+    return _check(parse_media(text))
+
+
+def _check(playlist: Playlist) -> list[str]:
     say = playlist.findings.append
     if "#EXT-X-TARGETDURATION" not in playlist.tags:
         say("4.4.3.1: EXT-X-TARGETDURATION is required")
@@ -391,8 +394,8 @@ def check_history(texts: Sequence[str]) -> list[str]:
     """
     findings: list[str] = []
     playlists = [parse_media(text) for text in texts]
-    for index, text in enumerate(texts):
-        findings += [f"[{index}] {finding}" for finding in check_media(text)]
+    for index, playlist in enumerate(playlists):
+        findings += [f"[{index}] {finding}" for finding in _check(playlist)]
     for index, (old, new) in enumerate(pairwise(playlists)):
         findings += [f"[{index}→{index + 1}] {finding}" for finding in _check_step(old, new)]
     return findings + _check_uris(playlists)
@@ -483,7 +486,7 @@ def check_delta(full_text: str, delta_text: str) -> list[str]:
     than the skip boundary.
     """
     full, delta = parse_media(full_text), parse_media(delta_text)
-    findings = check_media(delta_text)
+    findings = _check(delta)
     skipped = delta.skipped or 0
     if delta.skipped is None:
         findings.append("6.2.5.1: a delta update without EXT-X-SKIP")

@@ -110,6 +110,8 @@ class VideoAssembler:
         begin = max(dts, self.start + len(self._samples))
         if not self._samples and begin - self.start <= self._target / 2:
             return True
+        if len(self._samples) >= self._target:  # a millisecond a sample is all there is
+            return False
         return begin + self._rate.interval <= self.start + self._target + SLACK_MS
 
     def split(self, dts: int) -> None:
@@ -137,12 +139,12 @@ class VideoAssembler:
             self._emit(self.start + self._target)
         if not self._samples and not (audio and len(audio)):
             return
-        end = self.start + 1
+        least = self.start + max(1, len(self._samples))
         if self._samples:
-            end = max(end, round(self._samples[-1].dts + self._rate.interval))
-        elif audio:
-            end = max(end, audio.end_ms)
-        self._emit(min(end, self.start + max(self._target, len(self._samples))), flush=True)
+            end = round(self._samples[-1].dts + self._rate.interval)
+        else:
+            end = audio.end_ms if audio else least
+        self._emit(max(least, min(end, self.start + self._target)), flush=True)
 
     def _clamped(self, end: float) -> int:
         """`end` within what a part may last; never less than a millisecond a sample."""

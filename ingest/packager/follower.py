@@ -149,7 +149,10 @@ class Rung(Follower):
         if assembler is not None and target.msn > self.rendition.open_msn:
             assembler = self._cross(assembler, target, sample)
         if assembler is None:
+            # Only at a boundary: the same number must be the same content in every rendition.
             if not picture.sync or target.msn <= self._closed_msn:
+                return
+            if picture.time - target.time > slack:
                 return
             assembler = self._start(self._video, target, sample)
         if picture.sync:

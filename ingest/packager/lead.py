@@ -50,6 +50,7 @@ class Lead:
         self._durations: dict[int, int] = {}
         self._claimed_rate = 0.0
         self._rate = FrameRate()
+        self._wall_end: datetime | None = None
         self._fresh_input()
 
     def _fresh_input(self) -> None:
@@ -357,9 +358,11 @@ class Lead:
 
     def _begin_period(self, start: int, time: int) -> None:
         """The first segment of a format, at decode time `start` and presentation time `time`."""
-        self._anchor = (self._first_wall, start)
+        # Date-times never go back, whatever the clock did since the last segment.
+        wall = max(self._first_wall, self._wall_end or self._first_wall)
+        self._anchor = (wall, start)
         self._latest_lag = 0.0
-        self._begin_segment(start, time, self._segments_begun, self._first_wall)
+        self._begin_segment(start, time, self._segments_begun, wall)
 
     def _next_segment(self, start: int, time: int, now: datetime) -> None:
         self._close_segment()
@@ -376,15 +379,18 @@ class Lead:
         last = self._boundaries[-1] if self._boundaries else None
         msn = last.msn + 1 if last else FIRST_MSN
         count = (last.discontinuities if last else 0) + discontinuity
-        boundary = Boundary(msn, self.epoch, time, discontinuity, count, wall)
+        # A part may begin a little off its first frame's time (see `assembler`): followers go by the frame.
+        at_time = wall + timedelta(milliseconds=time - start - self._delay)
+        boundary = Boundary(msn, self.epoch, time, discontinuity, count, at_time)
         self._boundaries.append(boundary)
-        self._segment_start = start
+        self._segment_start, self._wall = start, wall
         self.rendition.begin_segment(boundary, wall, self.targets)
 
     def _close_segment(self) -> None:
         duration = self.rendition.end_segment()
         if duration:
             msn = self._boundaries[-1].msn
+            self._wall_end = self._wall + timedelta(microseconds=duration)
             self._durations[msn] = duration
             self._durations.pop(msn - KEPT_BOUNDARIES, None)
 

@@ -118,6 +118,7 @@ class Rendition:
         playlist = self._require_playlist(boundary, targets)
         mark = boundary.discontinuity and self._has_history
         playlist.add_gap(boundary.msn, self._init_name, mark, boundary.wall, duration_us)
+        self._forget(playlist)
         self.dirty = True
 
     def add_part(self, data: bytes, duration_us: int, independent: bool) -> None:
