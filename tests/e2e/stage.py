@@ -1,0 +1,303 @@
+"""A running instance and what tests of the live path do with it: channels, streamers, processes, rows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+import asyncpg
+
+from bench.stage import Channel, make_channel
+from tests.e2e.follower import Follower, wait_for_state
+from tests.e2e.rtmp import Connection, Rejected
+from tests.e2e.samples import VIDEO, Sample, Tag
+from tests.harness import RunningInstance, start_instance
+
+#: What the promises do not count: this machine has two cores, and other work on them.
+NOISE_S = 1.0
+#: OBS waits longer between attempts; what is measured is ours, not its patience.
+REDIAL_S = 0.2
+
+
+@dataclass
+class Stage:
+    """One instance. Every stream key made through it is remembered in `keys`."""
+
+    instance: RunningInstance
+    keys: list[str] = field(default_factory=list)
+
+    @property
+    def http(self) -> str:
+        return self.instance.url
+
+    @property
+    def rtmp_port(self) -> int:
+        return int(self.instance.info["rtmp"].split(":")[2].split("/")[0])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of the instance's services."""
+        found: dict[str, str] = self.instance.info["environment"]
+        return found
+
+    @property
+    def media(self) -> Path:
+        return Path(self.environment["FOOTLIGHT_MEDIA_DIR"])
+
+    def socket(self, name: str) -> Path:
+        """One of the unix sockets of our processes."""
+        return Path(self.environment["FOOTLIGHT_RUN_DIR"]) / f"{name}.sock"
+
+    @contextlib.asynccontextmanager
+    async def channel(self) -> AsyncIterator[Channel]:
+        """A new account with a stream key, and its owner's HTTP client."""
+        async with await make_channel(self.http, self.instance.info["rtmp"]) as channel:
+            self.keys.append(channel.key)
+            yield channel
+
+    async def publisher(self, key: str) -> Connection:
+        """A connection that may send media now. Raises Rejected, with what the streamer is told."""
+        connection = await Connection.open(self.rtmp_port)
+        try:
+            await connection.publish(key)
+        except BaseException as error:
+            await connection.cut()
+            if isinstance(error, Rejected):
+                attempts = "select code, message from publish_attempts order by id desc limit 1"
+                raise Rejected(f"{error}: {await self.rows(attempts)}") from error
+            raise
+        return connection
+
+    async def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """Ask the database."""
+        connection = await asyncpg.connect(
+            host=self.environment["FOOTLIGHT_RUN_DIR"], user="footlight", database="footlight"
+        )
+        try:
+            return [dict(row) for row in await connection.fetch(query, *values)]
+        finally:
+            await connection.close()
+
+    async def streams(self, login: str) -> list[dict[str, Any]]:
+        """The channel's broadcasts so far, oldest first."""
+        return await self.rows(
+            "select s.* from streams s join users u on u.id = s.channel_id"
+            " where u.login = $1 order by s.id",
+            login,
+        )
+
+    async def attempts(self, channel: Channel) -> list[dict[str, Any]]:
+        """What the streamer is told about their attempts, newest first."""
+        answer = await channel.client.get("/api/v1/me/stream")
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()["attempts"]
+        return found
+
+    def workers(self, session: str) -> list[int]:
+        """The ffmpeg processes that carry the source of `session`."""
+        return [
+            pid
+            for pid in descendants(self.instance.process.pid)
+            if (words := command_line(pid)) and "ffmpeg" in words[0]
+            if any(f"/{session}" in word for word in words)
+        ]
+
+
+@contextlib.contextmanager
+def start_stage(data: Path, **settings: object) -> Iterator[Stage]:
+    """An instance of its own with FOOTLIGHT_ settings (lower-case names), sized for tests."""
+    chosen: dict[str, object] = {
+        "ladder": "off",
+        "grace_s": 4,
+        "thumbnail_interval_s": 2,
+        "reconcile_interval_s": 1,
+        # Many accounts are made from one address.
+        "rate_limit_factor": 1000,
+        **settings,
+    }
+    environment = {f"FOOTLIGHT_{name.upper()}": str(value) for name, value in chosen.items()}
+    with start_instance(data, environment=environment) as instance:
+        yield Stage(instance)
+
+
+@dataclass
+class Leg:
+    """One connection of a streamer: when it was let in, and what was sent over it."""
+
+    connection: Connection
+    began: float
+    sent: list[Tag] = field(default_factory=list)
+
+    def units(self, kind: int = VIDEO) -> list[bytes]:
+        """The access units that were sent."""
+        return [tag.media for tag in self.sent if tag.kind == kind and not tag.is_header]
+
+
+class Streamer:
+    """An encoder that goes on by itself, as OBS does: when its connection is lost it dials again, and
+    goes on with the next keyframe that its camera makes.
+    """
+
+    def __init__(self, stage: Stage, key: str, sample: Sample) -> None:
+        self.legs: list[Leg] = []
+        self.refusals = 0
+        #: Cleared, nothing is dialled.
+        self.may_dial = asyncio.Event()
+        self.may_dial.set()
+        self._stage = stage
+        self._port = stage.rtmp_port
+        self._key = key
+        self._sample = sample
+        self._headers = [tag for tag in sample.tags if tag.is_header]
+        self._task: asyncio.Task[None] | None = None
+        self._began = 0.0
+        self._sending = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._began = time.monotonic()
+        self._task = asyncio.create_task(self._run(), name="streamer")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._cancel()
+        if self.legs:
+            await self.legs[-1].connection.cut()
+
+    @property
+    def connection(self) -> Connection:
+        return self.legs[-1].connection
+
+    async def sending(self, leg: int = 0) -> None:
+        """Wait until connection number `leg` has been let in."""
+        while len(self.legs) <= leg:
+            self._sending.clear()
+            await self._sending.wait()
+
+    async def stop(self) -> None:
+        """OBS's Stop."""
+        await self._cancel()
+        await self.connection.stop()
+
+    async def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await self.may_dial.wait()
+            try:
+                connection = await Connection.open(self._port)
+                try:
+                    await connection.publish(self._key)
+                except BaseException:
+                    await connection.cut()
+                    raise
+            except (Rejected, OSError):
+                self.refusals += 1
+                await asyncio.sleep(REDIAL_S)
+                continue
+            await self._send(connection)
+
+    async def _send(self, connection: Connection) -> None:
+        now = time.monotonic()
+        position = 0.0 if not self.legs else (now - self._began) * 1000
+        leg = Leg(connection, now)
+        self.legs.append(leg)
+        self._sending.set()
+        tags = self._sample.tags
+        first = next(i for i, tag in enumerate(tags) if tag.is_keyframe and tag.time >= position)
+        start = tags[first].time
+        if len(self.legs) == 1:
+            self._began = now
+        for tag in self._headers:
+            connection.send(Tag(tag.kind, 0, tag.payload))
+        try:
+            for tag in tags[first:]:
+                moved = Tag(tag.kind, max(0, tag.time - start), tag.payload)
+                await connection.push([moved], began=self._began + start / 1000)
+                leg.sent.append(moved)
+        except Rejected:
+            return
+        raise AssertionError("the sample is too short for this test")
+
+
+async def watch(stage: Stage, login: str) -> tuple[Follower, asyncio.Task[None]]:
+    """Follow the channel's source from its start."""
+    follower = Follower(stage.http, login, only=("source",))
+    return follower, asyncio.create_task(follower.run(), name=f"follow {login}")
+
+
+async def state_of(
+    stage: Stage, login: str, *wanted: str, within_s: float = 30.0
+) -> dict[str, Any]:
+    """The channel's live state once it is one of `wanted`."""
+    async with aiohttp.ClientSession() as client:
+        return await wait_for_state(client, stage.http, login, *wanted, within_s=within_s)
+
+
+# Processes
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process that descends from `pid`, however deep."""
+    found: list[int] = []
+    pending = [pid]
+    while pending:
+        with contextlib.suppress(OSError):
+            for thread in Path(f"/proc/{pending.pop()}/task").iterdir():
+                pending += (int(word) for word in (thread / "children").read_text().split())
+        found += (pid for pid in pending if pid not in found)
+    return found
+
+
+def command_line(pid: int) -> list[str]:
+    """argv of a process; empty when it is gone or a zombie."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def working_in(folder: Path) -> list[int]:
+    """Processes that live in `folder`: started there, or started with it in their arguments."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            home = (entry / "cwd").readlink()
+        except OSError:
+            continue
+        named = any(str(folder) in word for word in command_line(int(entry.name)))
+        if home.is_relative_to(folder) or named:
+            found.append(int(entry.name))
+    return found
+
+
+def kill(*pids: int) -> float:
+    """kill -9; when (monotonic)."""
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    return time.monotonic()
+
+
+@contextlib.contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """SIGSTOP while the block runs."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
