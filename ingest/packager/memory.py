@@ -49,6 +49,7 @@ class Notebook:
             "sibling": live._sibling.rendition.name if live._sibling else None,
             "targets": list(lead._targets),
             "epoch": lead.epoch,
+            "wall_end": lead._wall_end.isoformat() if lead._wall_end else None,
             "boundaries": [_boundary(b) for b in list(lead._boundaries)[-BOUNDARIES:]],
             "durations": list(lead._durations.items())[-BOUNDARIES:],
         }
@@ -86,8 +87,8 @@ def restore(
     """
     try:
         return _restore(config, session, state, read)
-    except (KeyError, TypeError, IndexError, OSError) as error:
-        raise Forgotten(str(error)) from error
+    except (KeyError, TypeError, IndexError, AttributeError, OSError) as error:
+        raise Forgotten(repr(error)) from error
 
 
 def _restore(
@@ -165,8 +166,13 @@ def _boundary_of(kept: list[Any]) -> Boundary:
 def _recall_lead(lead: Lead, state: Json, targets: Targets) -> None:
     lead._targets = targets
     lead.epoch = state["epoch"]
+    if state["wall_end"] is not None:
+        lead._wall_end = datetime.fromisoformat(state["wall_end"])
     lead._boundaries.extend(_boundary_of(kept) for kept in state["boundaries"])
+    lead._wall = lead._boundaries[-1].wall
     lead._durations.update((msn, duration) for msn, duration in state["durations"])
+    if lead._boundaries:
+        lead._wall = lead._boundaries[-1].wall
 
 
 def _rendition(live: LiveStream, rendition: Rendition) -> Json:
