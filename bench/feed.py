@@ -1,9 +1,9 @@
 """A broadcast without an encoder: parts of a fixed size and LL-HLS playlists, published to an edge as `ingest` does."""
 
 import asyncio
+import contextlib
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,11 +28,11 @@ class Feed:
     session: str = "benchsession"
     bitrate: int = 3_000_000
     number: int = -1
-    published_ns: dict[int, int] = field(default_factory=dict)
+    folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        self._folder = self.media / self.session / RENDITION
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder = self.media / self.session / RENDITION
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._part = os.urandom(int(self.bitrate * PART_TARGET / 8))
 
     async def __aenter__(self) -> "Feed":
@@ -58,22 +58,25 @@ class Feed:
         """Write the next part, then post the playlists that name it."""
         self.number += 1
         msn, index = self.position
-        name = self._folder / f"part-{self.number}.m4s"
-        growing = name.with_suffix(".new")
-        growing.write_bytes(self._part)
-        growing.rename(name)
-        self.published_ns[self.number] = time.time_ns()
+        self.write(f"part-{self.number}.m4s", self._part)
         if index == PARTS_PER_SEGMENT - 1:
-            (self._folder / f"seg-{msn}.m4s").write_bytes(self._part * PARTS_PER_SEGMENT)
+            self.write(f"seg-{msn}.m4s", self._part * PARTS_PER_SEGMENT)
         await self._post()
         self._expire(msn)
 
-    async def run(self, stop: Callable[[], bool]) -> None:
-        """Publish a part every 0.2 s until ``stop()``."""
-        began, first = time.monotonic(), self.number
-        while not stop():
-            due = began + (self.number - first + 1) * PART_TARGET
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+    def write(self, name: str, data: bytes) -> None:
+        """A media file, there at once as a whole."""
+        growing = self.folder / f"{name}~"
+        growing.write_bytes(data)
+        growing.rename(self.folder / name)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish a part every 0.2 s until ``stop`` is set."""
+        due = time.monotonic()
+        while not stop.is_set():
+            due += PART_TARGET
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), due - time.monotonic())
             await self.publish()
 
     async def _post(self) -> None:
@@ -103,8 +106,8 @@ class Feed:
 
     def _expire(self, msn: int) -> None:
         oldest = self.number - 2 * LISTED_PARTS
-        (self._folder / f"part-{oldest}.m4s").unlink(missing_ok=True)
-        (self._folder / f"seg-{msn - 3 * LISTED_SEGMENTS}.m4s").unlink(missing_ok=True)
+        (self.folder / f"part-{oldest}.m4s").unlink(missing_ok=True)
+        (self.folder / f"seg-{msn - 3 * LISTED_SEGMENTS}.m4s").unlink(missing_ok=True)
 
     def playlist(self, skip: int) -> str:
         """The playlist as it is now; with ``skip`` > 0 its delta update."""

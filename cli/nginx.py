@@ -41,8 +41,8 @@ def connections(files: int) -> int:
 class IngestNginx:
     """Values of ``ingest.conf.template``.
 
-    ``boot_id`` must differ each time it is rendered: with the worker's pid it names the life that RTMP client ids
-    belong to. ``user`` is for tests that start nginx as root.
+    ``boot_id`` must differ each time it is rendered: with the worker's pid it names the life that RTMP
+    client ids belong to. ``user`` is for tests that start nginx as root.
     """
 
     modules_dir: Path
@@ -59,12 +59,15 @@ class IngestNginx:
 class EdgeNginx:
     """Values of ``edge.conf.template``.
 
-    ``playback_key`` signs playback ids; keep it, and viewers are counted across a restart. ``lua_package_path`` says
-    where lua-resty-core is (``…/?.lua;;``). ``access_log`` None writes none. Rates are requests per second:
-    ``playback_rate`` for one playback's playlists (a player asks for one per part and rendition it follows),
-    ``address_rate`` for everything under /live/ from one address, behind which there may be thousands of viewers,
-    ``address_opening_rate`` for new playbacks from one address. ``address_connections`` None is half of all there are,
-    so that no address takes the whole edge.
+    ``lua_package_path`` says where lua-resty-core is (``…/?.lua;;``). ``playback_key`` signs playback
+    ids; keep it, and viewers are counted across a restart. ``access_log`` None writes none.
+
+    Rates are requests per second: ``playback_rate`` for one playback's playlists (a player asks for
+    one per part and rendition that it follows), ``anonymous_rate`` for playlists asked for from one
+    address without an id of ours, ``address_rate`` for everything under /live/ from one address,
+    behind which there may be thousands of viewers, ``address_opening_rate`` for new playbacks from one
+    address. ``playback_held`` is how many requests of one playback are held at once.
+    ``address_connections`` None is half of all there are, so that no address takes the whole edge.
     """
 
     modules_dir: Path
@@ -84,6 +87,7 @@ class EdgeNginx:
     playback_rate: int = 40
     playback_burst: int = 80
     playback_held: int = 8
+    anonymous_rate: int = 1_000
     address_rate: int = 30_000
     address_opening_rate: int = 200
     address_opening_burst: int = 5_000
@@ -146,6 +150,7 @@ def render_edge(values: EdgeNginx) -> str:
             "PLAYBACK_RATE": str(values.playback_rate),
             "PLAYBACK_BURST": str(values.playback_burst),
             "PLAYBACK_HELD": str(values.playback_held),
+            "ANONYMOUS_RATE": str(values.anonymous_rate),
             "ADDRESS_RATE": str(values.address_rate),
             "ADDRESS_OPENING_RATE": str(values.address_opening_rate),
             "ADDRESS_OPENING_BURST": str(values.address_opening_burst),
@@ -160,7 +165,9 @@ def render_edge(values: EdgeNginx) -> str:
 
 
 def prepare(folder: Path, configuration: str) -> None:
-    """Makes ``folder`` ready to be an instance's prefix; the configuration holds a key and is readable by its owner."""
+    """Make ``folder`` ready to be an instance's prefix. The configuration holds a key: its owner alone
+    may read it.
+    """
     for name in _TEMPORARY:
         (folder / "temp" / name).mkdir(parents=True, exist_ok=True)
     path = folder / "nginx.conf"

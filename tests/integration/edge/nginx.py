@@ -205,6 +205,8 @@ async def running_edge(**changes: object) -> AsyncIterator[Edge]:
                 ) as edge.viewer,
             ):
                 yield edge
+            # An error of ours: a handler that died.
+            assert "aborted" not in server.log, server.log
         finally:
             server.stop()
 

@@ -51,7 +51,7 @@ def test_edge_has_every_value() -> None:
         'server "unix:/run/f/api.sock" max_fails=0;',
         'alias "/media/footlight/$stream/$file";',
         'root "/srv/web root";',
-        f'require("viewers").configure("{bytes(range(32)).hex()}")',
+        f'require("viewers").configure("{bytes(range(32)).hex()}", 1000)',
         f'lua_package_path "{nginx.LUA}/?.lua;/opt/my packages/lua/?.lua;;";',
         "access_log off;",
     ):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cli.nginx import LUA
 from tests.unit.nginx_rtmp.luajit import LuaJit
@@ -93,6 +95,51 @@ FAST = position(5, 2, 4, part_target=0.1)
 def test_decide(rules: LuaJit, at: str, msn: int | None, part: int | None, expected: str) -> None:
     wanted = ["nil" if number is None else str(number) for number in (msn, part)]
     assert rules.run(f"return module.decide({at}, {', '.join(wanted)})") == expected
+
+
+def stand(lengths: list[int], published: int) -> tuple[int, int, int]:
+    """The position (msn, part, complete msn) after ``published`` parts of segments of ``lengths``."""
+    msn, part, complete = 1, -1, -1
+    for segment, length in enumerate(lengths, start=1):
+        for index in range(length):
+            if not published:
+                return msn, part, complete
+            published -= 1
+            msn, part = segment, index
+            complete = segment if index == length - 1 else complete
+    return msn, part, complete
+
+
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=4, max_size=8),
+    start=st.integers(1, 20),
+    msn_ahead=st.integers(-3, 3),
+    part=st.none() | st.integers(0, 20),
+)
+def test_a_request_is_served_exactly_when_its_part_is_there(
+    rules: LuaJit, lengths: list[int], start: int, msn_ahead: int, part: int | None
+) -> None:
+    """Whatever the stream's shape: once held, a request is served with the part that it means."""
+    msn = max(1, stand(lengths, start)[0] + msn_ahead)
+    wanted = "nil" if part is None else str(part)
+    # The part that is meant, counted from the session's start; None where the shape ends before.
+    if msn > len(lengths):
+        meant = None
+    elif part is None:
+        meant = sum(lengths[:msn])
+    else:
+        meant = sum(lengths[: msn - 1]) + min(part, lengths[msn - 1]) + 1
+    earlier = ""
+    for published in range(start, sum(lengths) + 1):
+        at = position(*stand(lengths, published))
+        answer = rules.run(f"return module.decide({at}, {msn}, {wanted})")
+        if meant is not None and published >= meant:
+            assert answer == "serve"
+        else:
+            assert answer in ("hold", "ahead")
+            # Who has been held is never turned away later on.
+            assert answer == "hold" or earlier != "hold"
+        earlier = answer
 
 
 @pytest.mark.parametrize(
