@@ -50,6 +50,7 @@ class Lead:
         self._durations: dict[int, int] = {}
         self._claimed_rate = 0.0
         self._rate = FrameRate()
+        self._wall: datetime | None = None
         self._wall_end: datetime | None = None
         self._fresh_input()
 
@@ -390,7 +391,8 @@ class Lead:
         duration = self.rendition.end_segment()
         if duration:
             msn = self._boundaries[-1].msn
-            self._wall_end = self._wall + timedelta(microseconds=duration)
+            if self._wall is not None:
+                self._wall_end = self._wall + timedelta(microseconds=duration)
             self._durations[msn] = duration
             self._durations.pop(msn - KEPT_BOUNDARIES, None)
 

@@ -144,9 +144,9 @@ def test_a_new_source_format_is_a_discontinuity_of_the_rung_too() -> None:
     session.feed(Synthetic().prologue())
     session.feed(Synthetic().prologue(), "480p")
     second = Synthetic(start=6000, first_picture=180)
-    source = list(Synthetic().tags(6)) + [(6000, avc_config(other, 6000))]
+    source = [*Synthetic().tags(6), (6000, avc_config(other, 6000))]
     source += [(t + 6000, d) for t, d in second.tags(10)]
-    rung = list(Synthetic().tags(6)) + [(t + 6000, d) for t, d in second.tags(10)]
+    rung = [*Synthetic().tags(6), *((t + 6000, d) for t, d in second.tags(10))]
     run(session, merged(iter(source), iter(rung), 200))
     session.end()
     session.check()

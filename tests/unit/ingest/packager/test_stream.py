@@ -166,8 +166,7 @@ def test_frames_reordered_by_the_encoder_keep_their_times() -> None:
     times = []
     for number in range(300):
         dts = round(number * 1000 / 30)
-        shown = number if number % 3 == 0 else number
-        offset = {0: 67, 1: 133, 2: 0}[shown % 3] if number % 30 else 67
+        offset = (67, 133, 0)[number % 3] if number % 30 else 67
         session.feed(avc_frame(dts, picture(number), sync=number % 30 == 0, offset=offset))
         times.append(dts + offset)
     session.end()
