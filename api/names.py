@@ -30,12 +30,12 @@ RESERVED_LOGINS = frozenset(
     following footlight forgot games graphql guide healthz help home hooks imprint inbox index
     info instance internal invite jobs json legal library live login logout mail manifest me
     media messages metrics moderation moderator moderators mods news notifications oauth oauth2
-    oembed official overlay overlays password people plus policy popout press preview privacy
+    oembed official overlay overlays password people playlists plus policy popout press preview privacy
     profile profiles public raid readyz recovery redirect register report reports reset robots
     root rss rtmp rules safety schedule search security service services session sessions
     settings setup signin signout signup site sitemap staff stat static stats status store
     stream streams studio subscribe subscriptions support system tag tags team teams terms token
-    tokens trending unsubscribe upload uploads user users verify video videos vod vods watch
+    tokens trending unsubscribe upload uploads user users verify video videos viewers vod vods watch
     webhook webhooks websocket well_known widget widgets wiki www
     """.split()
 )

@@ -24,7 +24,6 @@ from typing import Any, TypeVar
 import structlog
 import uvloop
 from aiohttp import web
-from pydantic import ValidationError
 
 from core import http, logs
 from core.errors import DomainError
@@ -169,7 +168,7 @@ def run(name: str, build: Build) -> None:
     """
     try:
         settings = Settings.from_environment()
-    except ValidationError as error:
+    except ValueError as error:
         sys.exit(f"{name}: the settings are wrong:\n{error}")
     logs.configure(name, settings.log_level)
     structlog.contextvars.clear_contextvars()

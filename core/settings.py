@@ -17,7 +17,6 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -27,17 +26,26 @@ PREFIX = "FOOTLIGHT_"
 SECRET_KEY_MIN_BYTES = 32
 
 
-class FileSettingsSource(EnvSettingsSource):
+class FileSettingsSource(PydanticBaseSettingsSource):
     """`FOOTLIGHT_X_FILE=/path` gives setting X that file's content, without trailing newlines."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        """The content of the field's file; None when no file is named."""
+        variable = f"{PREFIX}{field_name.upper()}_FILE"
+        path = os.environ.get(variable)
         if path is None:
             return None, field_name, False
         try:
             return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
-        except OSError as error:
-            raise ValueError(f"{PREFIX}{field_name.upper()}_FILE: {error}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{variable}: {error}") from error
+
+    def __call__(self) -> dict[str, Any]:
+        values = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class Settings(BaseSettings):
@@ -336,7 +344,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """The settings of this process. Raises pydantic's ValidationError."""
+        """The settings of this process. Raises ValueError (pydantic's, or for a missing file)."""
         return cls()  # type: ignore[call-arg]
 
     @property

@@ -21,6 +21,10 @@ PURE = (
     "chat/wire.py",
     "chat/irc.py",
     "recorder/timeline.py",
+    "api/names.py",
+    "api/cursors.py",
+    "core/stream_keys.py",
+    "core/errors.py",
 )
 IMPURE = {
     "aiohttp",
