@@ -181,6 +181,8 @@ def postgres_spec(servers: Servers, toolchain: Toolchain) -> ProcessSpec:
         # Left by a crash, it may name the pid of an unrelated process, and then blocks the start.
         # We hold the instance's lock and nobody works in the folder: it is nobody's.
         (data / "postmaster.pid").unlink(missing_ok=True)
+        for name in (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):
+            (layout.run / name).unlink(missing_ok=True)
 
     return ProcessSpec(
         name="postgres",
