@@ -50,6 +50,8 @@ from ingest.thumbnails import Photographer
 
 log = logger(__name__)
 
+#: nginx asks for 9 s whether a publisher may come in, the key's check included.
+ADMIT_S = 5.5
 #: Removing media is put off this much past their window: a playlist may have just been fetched.
 LINGER_S = 10.0
 
@@ -116,7 +118,11 @@ class Director:
             if self._stopping:
                 raise rejected("stopping")
             key = await self._gate.check(call.name)
-            name = await self._admit(call, key)
+            async with asyncio.timeout(ADMIT_S):
+                name = await self._admit(call, key)
+        except TimeoutError as error:
+            self._refused(call, key.channel_id if key else None, rejected("unavailable"))
+            raise rejected("unavailable") from error
         except Rejected as refusal:
             channel = refusal.channel_id or (key.channel_id if key else None)
             self._refused(call, channel, refusal)

@@ -136,8 +136,8 @@ def _bitrate(height: int) -> int:
 
 #: Behind the source by this much a rung is of no use to a low-latency player, seconds.
 HOPELESS_S = 2.0
-#: Losing this much in the window means slower than real time; less is jitter.
-LOST_S = 0.5
+#: Losing this much in each half of the window means slower than real time; less is jitter.
+LOST_S = 0.25
 SLOW_FOR_S = 10.0
 
 
@@ -170,6 +170,8 @@ class Pace:
         elif self._behind_since is None:
             self._behind_since = now
         hopeless = self._behind_since is not None and now - self._behind_since >= SLOW_FOR_S
-        losing = window >= SLOW_FOR_S and lag - before > LOST_S and lag > 1.0
+        middle = next(lag for at, lag in self._lags if at >= now - window / 2)
+        steadily = middle - before > LOST_S and lag - middle > LOST_S
+        losing = window >= SLOW_FOR_S and steadily and lag > 1.0
         self.slow = hopeless or losing
         return self.slow
