@@ -135,12 +135,20 @@ def as_user(options: argparse.Namespace, arguments: list[str]) -> int:
     )
     if options.command == "test":
         os.chdir(SOURCE)
-        become = [str(setup.python), "-P", "-m", "pytest", *options.rest]
+        become = [str(setup.python), "-P", "-m", "pytest", *_caches(environment), *options.rest]
     else:
         become = [str(setup.python), "-P", "-m", "cli", *arguments]
     sys.stdout.flush()
     os.execve(become[0], become, environment)  # noqa: S606
     raise AssertionError("execve returned")
+
+
+def _caches(environment: dict[str, str]) -> list[str]:
+    """pytest's arguments to keep its notes elsewhere when the source is read-only; hypothesis is told too."""
+    if os.access(SOURCE, os.W_OK):
+        return []
+    environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(Path.home() / ".hypothesis")
+    return ["-o", f"cache_dir={Path.home() / '.pytest_cache'}"]
 
 
 if __name__ == "__main__":

