@@ -157,14 +157,7 @@ class Crowd:
 
     def _receive(self, connection: _Connection) -> None:
         if connection.left:
-            # Counted and dropped inside the kernel: recv(2), tcp(7).
-            received = connection.socket.recv_into(self._buffer, 0, socket.MSG_TRUNC)
-            connection.left -= received
-            if not received:
-                raise OSError("closed in the middle of a part")
-            if not connection.left:
-                connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-                self._part_arrived(connection)
+            self._drop_body(connection)
             return
         received = connection.socket.recv_into(
             self._buffer, _HEADER_ROOM if connection.is_media else 0
@@ -180,15 +173,23 @@ class Crowd:
         connection.head = b""
         if data[9:12] != b"200":
             raise ValueError(f"{data[9:12].decode()} for {connection.asked}")
-        if connection.is_media:
-            connection.size = int(length[1])
-            connection.left = connection.size - (len(data) - end)
-            # Wake up once, when all of it is there.
-            connection.socket.setsockopt(
-                socket.SOL_SOCKET, socket.SO_RCVLOWAT, max(1, connection.left)
-            )
-        else:
+        if not connection.is_media:
             self._playlist_arrived(connection, bytes(data[end:]))
+            return
+        connection.size = int(length[1])
+        connection.left = connection.size - (len(data) - end)
+        with contextlib.suppress(BlockingIOError):
+            self._drop_body(connection)
+
+    def _drop_body(self, connection: _Connection) -> None:
+        # Counted and dropped inside the kernel: recv(2), tcp(7).
+        if connection.left:
+            received = connection.socket.recv_into(self._buffer, 0, socket.MSG_TRUNC)
+            connection.left -= received
+            if not received:
+                raise OSError("closed in the middle of a part")
+        if not connection.left:
+            self._part_arrived(connection)
 
     def _playlist_arrived(self, connection: _Connection, body: bytes) -> None:
         viewer, now = connection.viewer, time.time()
