@@ -11,7 +11,8 @@ from . import cmaf
 from .assembler import AudioAssembler, Sample, VideoAssembler
 from .codecs import AudioConfig, VideoConfig
 from .lead import Lead
-from .rendition import Boundary, Rendition
+from .rendition import Rendition
+from .schedule import Boundary
 from .timing import AudioQueue, FrameRate
 
 
@@ -94,8 +95,8 @@ class Follower(ABC):
     def _begin_segment(self, target: Boundary, time: int) -> None:
         lead = self._lead
         if self.rendition.listed:
-            for missed in lead.between(self._closed_msn, target.msn):
-                self.rendition.add_gap(missed, lead.duration_us(missed.msn), lead.targets)
+            for missed in lead.schedule.between(self._closed_msn, target.msn):
+                self.rendition.add_gap(missed, lead.schedule.duration_us(missed.msn), lead.targets)
         wall = target.wall + timedelta(milliseconds=time - target.time)
         self.rendition.begin_segment(target, wall, lead.targets)
 
@@ -141,7 +142,7 @@ class Rung(Follower):
     def _place_picture(self, picture: Picture) -> None:
         # Frame rates may differ: a keyframe belongs to the boundary it is within half a frame of.
         slack = self._lead.interval_ms / 2
-        target = self._lead.boundary_at(picture.epoch, picture.time + slack)
+        target = self._lead.schedule.at(picture.epoch, picture.time + slack)
         if target is None or self._video is None:
             return
         sample = Sample(picture.dts, picture.time, picture.sync, picture.data)
@@ -166,7 +167,7 @@ class Rung(Follower):
         if target.discontinuity:
             self._close()
             return None
-        following = self._lead.after(self.rendition.open_msn) or target
+        following = self._lead.schedule.after(self.rendition.open_msn) or target
         assembler.finish(min(sample.dts, following.time))
         self._end_segment()
         if target.msn > following.msn:
@@ -216,7 +217,7 @@ class AudioSibling(Follower):
 
     def _place_sound(self, config: AudioConfig, sound: Sound) -> None:
         half = config.frame_samples * 500 / config.sample_rate
-        target = self._lead.boundary_at(sound.epoch, sound.time + half)
+        target = self._lead.schedule.at(sound.epoch, sound.time + half)
         if target is None:
             return
         assembler = self._assembler

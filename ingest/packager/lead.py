@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from . import cmaf
@@ -12,17 +11,16 @@ from .codecs import AudioConfig, VideoConfig
 from .events import Event, PackagerConfig, StreamFault
 from .flv import FlvError
 from .playlist import Targets, target_duration
-from .rendition import FIRST_MSN, Boundary, Rendition
+from .rendition import Rendition
+from .schedule import Boundary, Schedule
 from .timing import AudioQueue, FrameRate, measure_interval, part_target_ms
 
-KEPT_BOUNDARIES = 128  # how far behind a follower may lag: some four minutes of segments
 LEAST_FIRST_MS = 450  # the first segment's least length: an all-keyframes source has no GOP
 NO_KEYFRAME_MS = 15_000
 AUDIO_ONLY_AFTER_MS = 3_000
 EARLY_AUDIO_MS = 100  # sound may begin that long before the first picture: an encoder's priming
 FRAMES_WITHOUT_CONFIG = 30
 VIDEO_GAP_MS = 5_000
-WALL_SLEW_MS = 5
 
 
 class _Audio(NamedTuple):
@@ -46,12 +44,9 @@ class Lead:
         self._targets: Targets | None = None
         self.epoch = 0
         self.frontier = -1  # the latest presentation time published or in the open part, ms
-        self._boundaries: deque[Boundary] = deque(maxlen=KEPT_BOUNDARIES)
-        self._durations: dict[int, int] = {}
+        self.schedule = Schedule()
         self._claimed_rate = 0.0
         self._rate = FrameRate()
-        self._wall: datetime | None = None
-        self._wall_end: datetime | None = None
         self._fresh_input()
 
     def _fresh_input(self) -> None:
@@ -159,8 +154,7 @@ class Lead:
         if self._video is None and held >= (AUDIO_ONLY_AFTER_MS if self._promises_video else 0):
             self._start_audio_only(self._audio, now)
         elif held > AUDIO_ONLY_AFTER_MS:
-            self._held_bytes -= len(data)
-            del self._held[0]
+            self._held_bytes -= len(self._held.pop(0).data)
 
     def _hold(self, item: Sample | _Audio) -> None:
         self._held.append(item)
@@ -214,7 +208,7 @@ class Lead:
         if self._targets is None:
             self._fix_targets([frame.dts for frame in frames])
         heard = any(isinstance(item, _Audio) for item in self._held)
-        running = self._tracks_known and self._segments_begun
+        running = self._tracks_known and self.schedule.begun
         self._track_audio = self._audio if heard or running else None
         self.rendition.use_init(cmaf.init_segment(video, self._track_audio))
         queue = AudioQueue(self._track_audio) if self._track_audio else None
@@ -233,10 +227,6 @@ class Lead:
             else:
                 assembler = self._place(assembler, item, now)
         return assembler
-
-    @property
-    def _segments_begun(self) -> bool:
-        return bool(self._boundaries)
 
     def _fix_targets(self, times: list[int]) -> None:
         interval = measure_interval(times, self._claimed_rate)
@@ -301,8 +291,8 @@ class Lead:
 
     def _segment_due(self, dts: int) -> bool:
         """Whether to cut at this keyframe: is the next one, a GOP later, farther from the target?"""
-        elapsed = dts - self._segment_start
-        if len(self._boundaries) == 1 and self.rendition.complete_msn < 0:
+        elapsed = dts - self.schedule.start
+        if self.schedule.begun == 1 and self.rendition.complete_msn < 0:
             return elapsed >= LEAST_FIRST_MS
         wanted = self._config.segment_target_s * 1000
         return elapsed + self._gop / 2 >= wanted or elapsed + self._gop > self._longest_ms
@@ -313,7 +303,7 @@ class Lead:
 
     def _cut_long(self, assembler: VideoAssembler, sample: Sample, now: datetime) -> None:
         """Cuts without a keyframe where none came within the target duration, and says so."""
-        while not assembler.make_room(sample.dts, self._segment_start + self._longest_ms):
+        while not assembler.make_room(sample.dts, self.schedule.start + self._longest_ms):
             self._cut_here(assembler, now)
         if not sample.sync and assembler.empty and self._overdue(assembler):
             self._cut_here(assembler, now)
@@ -321,7 +311,7 @@ class Lead:
 
     def _overdue(self, assembler: VideoAssembler) -> bool:
         """Whether one more part would make the segment longer than the target duration."""
-        return assembler.start + self.targets.part_ms > self._segment_start + self._longest_ms
+        return assembler.start + self.targets.part_ms > self.schedule.start + self._longest_ms
 
     def _cut_here(self, assembler: VideoAssembler, now: datetime) -> None:
         self._next_segment(assembler.start, assembler.start + self._delay, now)
@@ -351,50 +341,26 @@ class Lead:
     def _place_audio(
         self, assembler: AudioAssembler, time: int, data: memoryview, now: datetime
     ) -> None:
-        if time - self._segment_start >= self._config.segment_target_s * 1000:
+        if time - self.schedule.start >= self._config.segment_target_s * 1000:
             assembler.finish()
             self._next_segment(time, time, now)
         assembler.add(time, data)
         self.frontier = max(self.frontier, time)
 
     def _begin_period(self, start: int, time: int) -> None:
-        """The first segment of a format, at decode time `start` and presentation time `time`."""
-        # Date-times never go back, whatever the clock did since the last segment.
-        wall = max(self._first_wall, self._wall_end or self._first_wall)
-        self._anchor = (wall, start)
-        self._latest_lag = 0.0
-        self._begin_segment(start, time, self._segments_begun, wall)
+        self._begin(*self.schedule.period(self.epoch, start, time, self._first_wall))
 
     def _next_segment(self, start: int, time: int, now: datetime) -> None:
         self._close_segment()
-        anchor, origin = self._anchor
-        wall = anchor + timedelta(milliseconds=start - origin)
-        # The streamer's clock is not ours: follow it, too slowly for a player to notice.
-        error = (now - wall) / timedelta(milliseconds=1)
-        step = max(-WALL_SLEW_MS, min(WALL_SLEW_MS, error, self._latest_lag))
-        self._latest_lag = error
-        self._anchor = (anchor + timedelta(milliseconds=step), origin)
-        self._begin_segment(start, time, False, wall)
+        self._begin(*self.schedule.segment(self.epoch, start, time, self._delay, now))
 
-    def _begin_segment(self, start: int, time: int, discontinuity: bool, wall: datetime) -> None:
-        last = self._boundaries[-1] if self._boundaries else None
-        msn = last.msn + 1 if last else FIRST_MSN
-        count = (last.discontinuities if last else 0) + discontinuity
-        # A part may begin a little off its first frame's time (see `assembler`): followers go by the frame.
-        at_time = wall + timedelta(milliseconds=time - start - self._delay)
-        boundary = Boundary(msn, self.epoch, time, discontinuity, count, at_time)
-        self._boundaries.append(boundary)
-        self._segment_start, self._wall = start, wall
+    def _begin(self, boundary: Boundary, wall: datetime) -> None:
         self.rendition.begin_segment(boundary, wall, self.targets)
 
     def _close_segment(self) -> None:
         duration = self.rendition.end_segment()
         if duration:
-            msn = self._boundaries[-1].msn
-            if self._wall is not None:
-                self._wall_end = self._wall + timedelta(microseconds=duration)
-            self._durations[msn] = duration
-            self._durations.pop(msn - KEPT_BOUNDARIES, None)
+            self.schedule.closed(duration)
 
     # -- ending -------------------------------------------------------------------------------
 
@@ -418,29 +384,7 @@ class Lead:
         self.epoch += 1
         self.frontier = -1
 
-    # -- what followers ask -------------------------------------------------------------------
-
-    def boundary_at(self, epoch: int, time: float) -> Boundary | None:
-        """The segment that holds presentation time `time` of timeline `epoch`."""
-        for boundary in reversed(self._boundaries):
-            if boundary.epoch == epoch and boundary.time <= time:
-                return boundary
-            if boundary.epoch < epoch:
-                return None
-        return None
-
-    def between(self, after: int, before: int) -> list[Boundary]:
-        """Segments whose numbers lie strictly between the two."""
-        return [boundary for boundary in self._boundaries if after < boundary.msn < before]
-
-    def after(self, msn: int) -> Boundary | None:
-        """The segment that follows number `msn`."""
-        return next((b for b in self._boundaries if b.msn == msn + 1), None)
-
-    def duration_us(self, msn: int) -> int:
-        """How long a closed segment is."""
-        return self._durations.get(msn, 0)
-
     @property
     def interval_ms(self) -> float:
+        """Between frames, as measured."""
         return self._rate.interval

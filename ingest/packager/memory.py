@@ -16,7 +16,8 @@ from .events import Event, PackagerConfig
 from .follower import Follower
 from .lead import Lead
 from .playlist import MediaPlaylist, Segment, Targets
-from .rendition import Boundary, Rendition
+from .rendition import Rendition
+from .schedule import Boundary
 from .stream import LiveStream
 
 Json = dict[str, Any]
@@ -43,15 +44,16 @@ class Notebook:
         lead = live._lead
         if lead is None or lead._targets is None or not lead.rendition.listed:
             return "null"
+        schedule = lead.schedule
         fixed = {
             "version": VERSION,
             "source": live._source,
             "sibling": live._sibling.rendition.name if live._sibling else None,
             "targets": list(lead._targets),
             "epoch": lead.epoch,
-            "wall_end": lead._wall_end.isoformat() if lead._wall_end else None,
-            "boundaries": [_boundary(b) for b in list(lead._boundaries)[-BOUNDARIES:]],
-            "durations": list(lead._durations.items())[-BOUNDARIES:],
+            "wall_end": schedule._wall_end.isoformat() if schedule._wall_end else None,
+            "boundaries": [_boundary(b) for b in list(schedule._boundaries)[-BOUNDARIES:]],
+            "durations": list(schedule._durations.items())[-BOUNDARIES:],
         }
         renditions = ",".join(self._rendition(r) for r in live._renditions.values())
         return f'{json.dumps(fixed)[:-1]},"renditions":[{renditions}]}}'
@@ -142,9 +144,9 @@ def _settle_barren(live: LiveStream, lead: Lead, targets: Targets) -> None:
             heard = max(heard, playlist._open.duration_us)
     if heard:
         source.add_gap(boundary, heard, targets)
-        lead._durations[boundary.msn] = heard
+        lead.schedule._durations[boundary.msn] = heard
     else:
-        lead._boundaries.pop()
+        lead.schedule._boundaries.pop()
 
 
 def _boundary(boundary: Boundary) -> list[Any]:
@@ -166,13 +168,12 @@ def _boundary_of(kept: list[Any]) -> Boundary:
 def _recall_lead(lead: Lead, state: Json, targets: Targets) -> None:
     lead._targets = targets
     lead.epoch = state["epoch"]
+    schedule = lead.schedule
     if state["wall_end"] is not None:
-        lead._wall_end = datetime.fromisoformat(state["wall_end"])
-    lead._boundaries.extend(_boundary_of(kept) for kept in state["boundaries"])
-    lead._wall = lead._boundaries[-1].wall
-    lead._durations.update((msn, duration) for msn, duration in state["durations"])
-    if lead._boundaries:
-        lead._wall = lead._boundaries[-1].wall
+        schedule._wall_end = datetime.fromisoformat(state["wall_end"])
+    schedule._boundaries.extend(_boundary_of(kept) for kept in state["boundaries"])
+    schedule._durations.update((msn, duration) for msn, duration in state["durations"])
+    schedule._wall = schedule._boundaries[-1].wall
 
 
 def _rendition(live: LiveStream, rendition: Rendition) -> Json:

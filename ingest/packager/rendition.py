@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass
 from datetime import datetime
 
 from .codecs import AudioConfig, VideoConfig
@@ -17,24 +16,7 @@ from .events import (
     SegmentReady,
 )
 from .playlist import MediaPlaylist, Targets
-
-FIRST_MSN = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Boundary:
-    """Where a segment begins, the same for every rendition of a session.
-
-    `time` is the presentation time in ms on timeline `epoch`; `discontinuities` counts the
-    discontinuities before and at this segment; `wall` is the wall clock at `time`.
-    """
-
-    msn: int
-    epoch: int
-    time: int
-    discontinuity: bool
-    discontinuities: int
-    wall: datetime
+from .schedule import Boundary
 
 
 class Rendition:
