@@ -68,7 +68,7 @@ def read_position(text: str) -> Position:
     for line in text.splitlines():
         if line.startswith("#EXT-X-PART:"):
             uri = line.partition('URI="')[2].partition('"')[0]
-            parts.append((int(re.findall(r"\d+", uri)[-2]), uri))
+            parts.append((int(uri.rpartition("-")[2].partition(".")[0]), uri))
             part += 1
         elif line.startswith("#EXTINF"):
             segments, part = segments + 1, 0
