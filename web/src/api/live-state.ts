@@ -16,6 +16,8 @@ const RETRY_MS = [500, 8000] as const;
 const HIDDEN_MS = 5000;
 /** Give up on a held request after this long, ms: the edge holds at most 25 s. */
 const HELD_MS = 40_000;
+/** While live ask anew after this long, ms: how many watch is no change that ends the wait. */
+const COUNT_MS = [4000, 10_000] as const;
 
 interface Clock {
   offsetMs: number;
@@ -36,11 +38,12 @@ async function ask(
   login: string,
   version: LiveState['version'] | null,
   signal: AbortSignal,
+  patienceMs: number = HELD_MS,
 ): Promise<Answer> {
   const query = version === null ? '' : `?v=${encodeURIComponent(String(version))}`;
   const sent = Date.now();
   const response = await fetch(`/live/${encodeURIComponent(login)}/state${query}`, {
-    signal: AbortSignal.any([signal, AbortSignal.timeout(HELD_MS)]),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]),
     cache: 'no-store',
   });
   if (!response.ok) throw new Error(`live state answered ${response.status}`);
@@ -82,22 +85,31 @@ export async function follow(login: string, signal: AbortSignal, tell: (view: Li
   let version: LiveState['version'] | null = null;
   let clock: Clock | null = null;
   let retry: number = RETRY_MS[0];
+  let patienceMs = HELD_MS;
+  let answers = 0;
   const stopped = () => signal.aborted;
   while (!stopped()) {
     try {
       const first = early?.login === login ? early.answer : null;
       early = null;
-      const { live, clock: fresh }: Answer = await (first ?? ask(login, version, signal));
+      const { live, clock: fresh }: Answer = await (first ??
+        ask(login, version, signal, patienceMs));
       clock = betterClock(clock, fresh);
       version = live.version;
       retry = RETRY_MS[0];
+      answers += 1;
+      patienceMs = live.state === 'live' ? COUNT_MS[answers > 1 ? 1 : 0] : HELD_MS;
       if (!stopped()) tell({ live, clockOffsetMs: clock.offsetMs });
       if (document.hidden) {
         await wait(HIDDEN_MS, signal);
         version = null;
       }
-    } catch {
+    } catch (error) {
       if (stopped()) return;
+      if (patienceMs < HELD_MS && error instanceof DOMException && error.name === 'TimeoutError') {
+        version = null;
+        continue;
+      }
       await wait(retry * (0.75 + Math.random() / 2), signal);
       retry = Math.min(retry * 2, RETRY_MS[1]);
       // Ask afresh: whatever happened meanwhile is answered at once.
