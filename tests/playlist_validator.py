@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 
 EPSILON = 0.0005  # half of the millisecond that playlists are written to
@@ -94,6 +95,23 @@ class Playlist:
         return last if last is not None and not last.uri else None
 
 
+@lru_cache(maxsize=4096)  # the same lines stand in hundreds of playlists of a history
+def _attributes(text: str) -> tuple[dict[str, str], str]:
+    """The attributes of a list, which callers must not change, and what is wrong with it."""
+    found: dict[str, str] = {}
+    position = 0
+    while position < len(text):
+        match = _ATTRIBUTE.match(text, position)
+        if match is None:
+            return found, f"4.2: malformed attribute list {text!r}"
+        name, value = match.groups()
+        if name in found:
+            return found, f"4.2: attribute {name} occurs twice in {text!r}"
+        found[name] = value.strip('"')
+        position = match.end()
+    return found, ""
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self.playlist = Playlist()
@@ -107,18 +125,9 @@ class _Parser:
 
     def attributes(self, text: str) -> dict[str, str]:
         """An attribute list (4.2): quotes are taken off."""
-        found: dict[str, str] = {}
-        position = 0
-        while position < len(text):
-            match = _ATTRIBUTE.match(text, position)
-            if match is None:
-                self.say(f"4.2: malformed attribute list {text!r}")
-                return found
-            name, value = match.groups()
-            if name in found:
-                self.say(f"4.2: attribute {name} occurs twice in {text!r}")
-            found[name] = value.strip('"')
-            position = match.end()
+        found, finding = _attributes(text)
+        if finding:
+            self.say(finding)
         return found
 
     def integer(self, text: str, what: str) -> int:

@@ -76,7 +76,7 @@ def test_a_rung_follows_a_source_of_long_gops() -> None:
     session = with_rung()
     session.feed(Synthetic().prologue())
     session.feed(Synthetic().prologue(), "480p")
-    run(session, merged(Synthetic(gop=450).tags(60), Synthetic(gop=450).tags(60), 100))
+    run(session, merged(Synthetic(gop=450).tags(40), Synthetic(gop=450).tags(40), 100))
     session.end()
     session.check()
     assert boundaries(session, "480p") == boundaries(session, "source")
