@@ -278,15 +278,27 @@ export function ForgotPage() {
   );
 }
 
+/** The token of the link in the mail. It stands behind the #, which browsers send to nobody. */
+function mailedToken(): string | null {
+  return new URLSearchParams(location.hash.slice(1)).get('token');
+}
+
 export function ResetPage() {
-  // Mailed behind the #, which browsers send to nobody.
-  const [token] = useState(() => new URLSearchParams(location.hash.slice(1)).get('token'));
+  const [token, setToken] = useState(mailedToken);
   const [, navigate] = useLocation();
   const [password, setPassword] = useState('');
   const { busy, faults, sending } = useSending(['password']);
-  // Out of the address at once: tokens do not belong in the history or in a screenshot.
   useEffect(() => {
-    if (location.hash) history.replaceState(history.state, '', '/reset');
+    function take() {
+      const found = mailedToken();
+      if (found === null) return;
+      setToken(found);
+      // Out of the address at once: tokens do not belong in the history or in a screenshot.
+      history.replaceState(history.state, '', '/reset');
+    }
+    take();
+    addEventListener('hashchange', take);
+    return () => removeEventListener('hashchange', take);
   }, []);
 
   function submit(event: SubmitEvent) {

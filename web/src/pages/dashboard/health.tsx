@@ -9,6 +9,7 @@ import type { Point } from '../../lib/plot';
 import css from './dashboard.module.css';
 
 const POLL_MS = 2000;
+const CODECS: Record<string, string> = { h264: 'H.264', hevc: 'HEVC', av1: 'AV1', aac: 'AAC' };
 /** What the plots show, ms. */
 const SHOWN_MS = 5 * 60_000;
 /** Beyond this viewers wait for the picture, s. */
@@ -70,8 +71,8 @@ export function Health({ sinceStart }: { sinceStart: string | null }) {
         last && (
           <span className={css.codec}>
             {[
-              last.video && `${last.video} ${last.width}×${last.height}`,
-              last.audio || 'no sound',
+              last.video && `${CODECS[last.video] ?? last.video} ${last.width}×${last.height}`,
+              last.audio ? (CODECS[last.audio] ?? last.audio) : 'no sound',
               last.encoder,
             ]
               .filter(Boolean)
