@@ -48,7 +48,7 @@ def test_a_killed_process_comes_back(victim: RunningInstance, service: str) -> N
 
     def is_back() -> bool:
         entry = victim.info["services"][service]
-        return entry["pid"] != old and entry["state"] == "ready"
+        return bool(entry["pid"] != old and entry["state"] == "ready")
 
     eventually(is_back, within_s=BACK_WITHIN_S, what=f"{service} is back")
     print(f"{service} was back after {time.monotonic() - killed:.2f} s")
