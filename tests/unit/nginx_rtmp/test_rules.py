@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.nginx import LUA
@@ -110,6 +110,7 @@ def stand(lengths: list[int], published: int) -> tuple[int, int, int]:
     return msn, part, complete
 
 
+@settings(deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 12), min_size=4, max_size=8),
     start=st.integers(1, 20),
