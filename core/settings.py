@@ -272,9 +272,10 @@ class Settings(BaseSettings):
         default=30.0, ge=10, description="How much of a live stream stays on the edge, seconds."
     )
     media_quota_bytes: int = Field(
-        default=512 * 1024 * 1024,
+        default=2 * 1024 * 1024 * 1024,
         ge=16 * 1024 * 1024,
-        description="Most that the media folder may hold, bytes.",
+        description="Most that the media folder may hold, bytes; never more than four fifths of its "
+        "file system. A 3 Mb/s stream takes some 30 MB.",
     )
     thumbnail_interval_s: float = Field(
         default=10.0,

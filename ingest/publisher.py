@@ -32,8 +32,7 @@ log = logger(__name__)
 #: at which nothing more is written.
 REFUSE_AT = 0.8
 STOP_AT = 0.98
-#: Left alone on a file system that others write to as well.
-SPARE_BYTES = 16 * 1024 * 1024
+FILE_SYSTEM_SHARE = 0.8
 
 
 class MediaFull(OSError):
@@ -44,11 +43,12 @@ class MediaFolder:
     """The tmpfs folder all live media is in: `<session>/<rendition>/<file>`, within a byte quota."""
 
     def __init__(self, root: Path, quota: int) -> None:
+        root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        stat = os.statvfs(root)
         self.root = root
-        self.quota = quota
+        self.quota = min(quota, int(stat.f_blocks * stat.f_frsize * FILE_SYSTEM_SHARE))
         self.used = 0
         self._sizes: dict[str, int] = {}
-        root.mkdir(mode=0o755, parents=True, exist_ok=True)
 
     @property
     def has_room_for_another(self) -> bool:
