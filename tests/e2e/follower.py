@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urljoin
@@ -23,6 +25,9 @@ from tests.playlist_validator import Playlist, Segment, parse_media
 
 #: How long a stream may show nothing new before following it is given up, seconds.
 PATIENCE_S = 40.0
+#: A player that got no answer, or a 5xx, asks again: after so long, and so often for one file.
+RETRY_S = 0.1
+DOWNLOADS = 50
 
 
 @dataclass
@@ -33,6 +38,12 @@ class Answer:
     at: float
     wall: float
     waited_s: float
+
+    @cached_property
+    def joints(self) -> int:
+        """Discontinuities since the stream's start, those that have left the playlist included."""
+        gone = re.search(r"^#EXT-X-DISCONTINUITY-SEQUENCE:(\d+)$", self.text, re.M)
+        return int(gone[1] if gone else 0) + self.text.count("#EXT-X-DISCONTINUITY\n")
 
 
 @dataclass
@@ -169,8 +180,7 @@ class Follower:
             rendition.failures.append((status, rendition.url + query))
             if status == 404:
                 return None
-            # What a player does about an edge that is not there, or a stream that stands still.
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(RETRY_S)
         else:
             raise AssertionError(f"nothing new of {rendition.name} in {PATIENCE_S} s")
         now = time.monotonic()
@@ -207,9 +217,14 @@ class Follower:
         self, client: aiohttp.ClientSession, rendition: Rendition, name: str
     ) -> None:
         url = urljoin(rendition.url, name)
-        status, rendition.files[name] = await _get(client, url)
-        if status != 200:
+        for _ in range(DOWNLOADS):
+            status, rendition.files[name] = await _get(client, url)
+            if status == 200:
+                return
             rendition.failures.append((status, url))
+            if status == 404:
+                return
+            await asyncio.sleep(RETRY_S)
 
 
 async def _get(client: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:

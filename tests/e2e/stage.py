@@ -19,12 +19,32 @@ from bench.stage import Channel, make_channel
 from tests.e2e.follower import Follower, wait_for_state
 from tests.e2e.rtmp import Connection, Rejected
 from tests.e2e.samples import VIDEO, Sample, Tag
-from tests.harness import RunningInstance, start_instance
+from tests.harness import RunningInstance, eventually_async, start_instance
 
-#: What the promises do not count: this machine has two cores, and other work on them.
+#: Added to every promise: the test's own doings, and a moment of bad luck.
 NOISE_S = 1.0
 #: OBS waits longer between attempts; what is measured is ours, not its patience.
 REDIAL_S = 0.2
+
+
+class Contention:
+    """How much longer things take because others want this machine's cores as well.
+
+    Counted from its making, by the share of time that this thread was ready to run and did not.
+    """
+
+    def __init__(self) -> None:
+        self._before = self._read()
+
+    def limit(self, promised_s: float) -> float:
+        """What a promise of `promised_s` seconds comes to here and now."""
+        ran, waited = (b - a for a, b in zip(self._before, self._read(), strict=True))
+        return promised_s * (ran + waited) / max(ran, 1) + NOISE_S
+
+    @staticmethod
+    def _read() -> tuple[int, int]:
+        ran, waited, _ = Path("/proc/thread-self/schedstat").read_text().split()
+        return int(ran), int(waited)
 
 
 @dataclass
@@ -65,14 +85,23 @@ class Stage:
 
     async def publisher(self, key: str) -> Connection:
         """A connection that may send media now. Raises Rejected, with what the streamer is told."""
+        newest = "select id, code, message from publish_attempts order by id desc limit 1"
+        before = await self.rows(newest)
         connection = await Connection.open(self.rtmp_port)
         try:
             await connection.publish(key)
-        except BaseException as error:
+        except Rejected as error:
             await connection.cut()
-            if isinstance(error, Rejected):
-                attempts = "select code, message from publish_attempts order by id desc limit 1"
-                raise Rejected(f"{error}: {await self.rows(attempts)}") from error
+
+            async def reason() -> list[dict[str, Any]]:
+                # Written down after the answer.
+                told = await self.rows(newest)
+                return told if told != before else []
+
+            told = await eventually_async(reason, within_s=5, what=f"the reason of {error}")
+            raise Rejected(f"{error}: {told}") from error
+        except BaseException:
+            await connection.cut()
             raise
         return connection
 
@@ -101,6 +130,18 @@ class Stage:
         found: list[dict[str, Any]] = answer.json()["attempts"]
         return found
 
+    async def broadcasts(self, login: str, *wanted: tuple[str, str | None]) -> list[dict[str, Any]]:
+        """The channel's broadcasts once their (status, end reason) are `wanted`: what is true is
+        written down a moment later.
+        """
+
+        async def written() -> list[dict[str, Any]]:
+            streams = await self.streams(login)
+            assert [(each["status"], each["end_reason"]) for each in streams] == list(wanted)
+            return streams
+
+        return await eventually_async(written, within_s=5, what=f"{login}'s broadcasts")
+
     def workers(self, session: str) -> list[int]:
         """The ffmpeg processes that carry the source of `session`."""
         return [
@@ -112,19 +153,19 @@ class Stage:
 
 
 @contextlib.contextmanager
-def start_stage(data: Path, **settings: object) -> Iterator[Stage]:
-    """An instance of its own with FOOTLIGHT_ settings (lower-case names), sized for tests."""
+def start_stage(data: Path, *arguments: str, **settings: object) -> Iterator[Stage]:
+    """An instance of its own with FOOTLIGHT_ settings (lower-case names), sized for tests; `arguments`
+    are those of `up`.
+    """
     chosen: dict[str, object] = {
         "ladder": "off",
         "grace_s": 4,
         "thumbnail_interval_s": 2,
         "reconcile_interval_s": 1,
-        # Many accounts are made from one address.
-        "rate_limit_factor": 1000,
         **settings,
     }
     environment = {f"FOOTLIGHT_{name.upper()}": str(value) for name, value in chosen.items()}
-    with start_instance(data, environment=environment) as instance:
+    with start_instance(data, *arguments, environment=environment) as instance:
         yield Stage(instance)
 
 
@@ -157,13 +198,14 @@ class Streamer:
         self._key = key
         self._sample = sample
         self._headers = [tag for tag in sample.tags if tag.is_header]
+        self._numbers = dict(zip(sample.frames(), sample.numbers, strict=True))
         self._task: asyncio.Task[None] | None = None
         self._began = 0.0
         self._sending = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._began = time.monotonic()
-        self._task = asyncio.create_task(self._run(), name="streamer")
+        self.go_on()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -181,10 +223,21 @@ class Streamer:
             self._sending.clear()
             await self._sending.wait()
 
+    def numbers(self, leg: Leg) -> list[int]:
+        """The numbers of the pictures that were sent over `leg`. For samples without B-frames."""
+        return [self._numbers[tag.media] for tag in leg.sent if tag.kind == VIDEO]
+
     async def stop(self) -> None:
         """OBS's Stop."""
         await self._cancel()
         await self.connection.stop()
+
+    async def freeze(self) -> None:
+        """Send nothing more and close nothing; `go_on` dials anew, as an encoder that lost patience."""
+        await self._cancel()
+
+    def go_on(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="streamer")
 
     async def _cancel(self) -> None:
         if self._task is not None:
@@ -265,22 +318,6 @@ def command_line(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
     except OSError:
         return []
-
-
-def working_in(folder: Path) -> list[int]:
-    """Processes that live in `folder`: started there, or started with it in their arguments."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            home = (entry / "cwd").readlink()
-        except OSError:
-            continue
-        named = any(str(folder) in word for word in command_line(int(entry.name)))
-        if home.is_relative_to(folder) or named:
-            found.append(int(entry.name))
-    return found
 
 
 def kill(*pids: int) -> float:

@@ -82,7 +82,7 @@ async def test_from_registration_to_a_live_channel_and_off_again(
 
         async with Streamer(stage, key, broadcast()) as streamer:
             # The open page plays by itself, and what it plays moves and sounds.
-            await viewing.until(30, within_s=30)
+            await viewing.until(100, within_s=40)
             assert len(set(viewing.shown())) >= 3
             assert await viewer.loudness() > 0.01
             assert await viewer.video("video.webkitAudioDecodedByteCount") > 0
