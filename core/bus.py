@@ -51,6 +51,7 @@ class Bus:
         self._js = client.jetstream(timeout=settings.request_timeout_s)
         self._first_connection = asyncio.Event()
         self._responders: list[tuple[str, Responder]] = []
+        self._begun = False
 
     @property
     def is_connected(self) -> bool:
@@ -77,10 +78,17 @@ class Bus:
 
     async def connect(self, settings: Settings) -> None:
         """Connect, however long it takes; then the client itself reconnects for ever."""
+        self._begun = True
         await _connect(self._client, settings)
         for subject, answer in self._responders:
             await self._subscribe(subject, answer)
         self._first_connection.set()
+
+    async def close(self, timeout_s: float) -> None:
+        """Close the connection, if one was ever begun."""
+        if self._begun:
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                await asyncio.wait_for(self._client.close(), timeout_s)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -270,5 +278,4 @@ async def open_bus(settings: Settings) -> AsyncIterator[Bus]:
         connecting.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await connecting
-        with contextlib.suppress(NatsError, OSError, TimeoutError):
-            await asyncio.wait_for(client.close(), settings.request_timeout_s)
+        await bus.close(settings.request_timeout_s)

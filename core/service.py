@@ -120,6 +120,8 @@ class Service:
             try:
                 async with asyncio.timeout(self.settings.drain_s + 1):
                     await step()
+            except TimeoutError:
+                log.warning("drain_cut_short")
             except Exception:
                 log.exception("stop_step_failed")
         for task in reversed(self._tasks):
