@@ -101,7 +101,7 @@ async def test_settings(stage: Stage, browser: Browser) -> None:
         await shown(page.get_by_text("Your password is changed."))
 
         await other.open(f"/{login}")
-        await shown(other.page.get_by_text("Ana ✿ Duarte", exact=True))
+        await shown(other.heading("Ana ✿ Duarte").first)
         await shown(other.page.get_by_text("I play instruments that I built."))
 
         await owner.button("Delete my account…").click()

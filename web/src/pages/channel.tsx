@@ -205,8 +205,9 @@ function Details({
         <div className={css.words}>
           <h1 className={css.title}>{title}</h1>
           <p className={css.name}>
-            <strong>{channel.display_name}</strong>
-            {channel.display_name.toLowerCase() !== channel.login && <span>@{channel.login}</span>}
+            {title !== channel.display_name && <strong>{channel.display_name}</strong>}
+            {(channel.display_name.toLowerCase() !== channel.login ||
+              title === channel.display_name) && <span>@{channel.login}</span>}
           </p>
         </div>
         <div className={css.figures}>
