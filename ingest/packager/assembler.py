@@ -20,7 +20,9 @@ from .cmaf import AudioRun, VideoRun
 from .rendition import Rendition
 from .timing import AudioQueue, FrameRate
 
-SLACK_MS = 2  # two roundings to whole milliseconds
+# A frame belongs to a part if this share of it does; the part still ends within the target, and the
+# rest is made good by the next. So jitter of capture clocks does not make parts a frame short.
+SHARE = 0.5
 LEAST = 0.86  # of the part target; the draft's floor is 0.85 (4.4.4.9)
 AUDIO_LEAD_MS = 1_000  # audio this far past a part's end means that its frames were dropped
 
@@ -65,7 +67,7 @@ class VideoAssembler:
         self._rate.observe(sample.dts)
         self.last_dts = sample.dts
         interval = self._rate.interval
-        if sample.dts + 2 * interval > self.start + self._target + SLACK_MS:
+        if sample.dts + (1 + SHARE) * interval > self.start + self._target:
             self._emit(self._clamped(sample.dts + interval))
 
     def add_audio(self, time_ms: int, data: memoryview) -> None:
@@ -112,7 +114,7 @@ class VideoAssembler:
             return True
         if len(self._samples) >= self._target:  # a millisecond a sample is all there is
             return False
-        return begin + self._rate.interval <= self.start + self._target + SLACK_MS
+        return begin + SHARE * self._rate.interval <= self.start + self._target
 
     def split(self, dts: int) -> None:
         """Ends the open part before a keyframe if it is long enough, so that the next part is
