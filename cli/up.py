@@ -33,6 +33,7 @@ from cli.services import (
     Options,
     Services,
 )
+from cli.setup import tree_hash
 from cli.supervisor import CommandFailed, StartFailed, Supervisor
 from cli.toolchain import MissingProgram, Toolchain, default_data
 
@@ -147,8 +148,7 @@ class Instance:
             say("PostgreSQL", "making the database")
         await prepare_cluster(self.layout, self.toolchain, supervisor)
         await supervisor.start(self.servers.specs(self.toolchain))
-        await create_database(self.layout.run)
-        await self._command("Preparing database and storage", "prepare")
+        await self._prepare(new=await create_database(self.layout.run))
         if not self.options.servers_only:
             await supervisor.start(services.specs())
             await supervisor.start([services.edge()])
@@ -157,6 +157,20 @@ class Instance:
         self._write_instance_file()
         if not self.options.servers_only:
             print(self._welcome(), flush=True)
+
+    async def _prepare(self, *, new: bool) -> None:
+        """Schema, bucket, first administrator; nothing when all that was done by this version before."""
+        done = self.layout.data / "prepared"
+        if new or not done.exists() or done.read_text() != self._preparation():
+            await self._command("Preparing database and storage", "prepare")
+            done.write_text(self._preparation())
+
+    def _preparation(self) -> str:
+        """What was prepared and with what: another database, schema or object store gives another text."""
+        migrations = SOURCE / "core/db/migrations"
+        schema = tree_hash(sorted(migrations.rglob("*.py")), migrations)
+        database = cluster(self.layout).stat().st_ino
+        return f"{schema} {database} {(self.layout.data / 's3' / BUCKET).exists()}\n"
 
     async def _command(self, title: str, *arguments: str) -> None:
         """Run a command of this CLI with the instance's settings, to its end."""
