@@ -25,7 +25,8 @@ function channels.put(login, session, body)
     if not fields then
         return nil, "the body is no JSON object"
     end
-    local stored, problem = store:safe_set("c:" .. login, session .. "\n" .. fields, session == "" and OFFLINE_TTL_S or 0)
+    local lifetime = session == "" and OFFLINE_TTL_S or 0
+    local stored, problem = store:safe_set("c:" .. login, session .. "\n" .. fields, lifetime)
     if not stored then
         return nil, problem
     end

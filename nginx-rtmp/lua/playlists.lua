@@ -8,18 +8,19 @@ local waiters = require "waiters"
 
 local store = ngx.shared.playlists
 local byte, concat, match, sub = string.byte, table.concat, string.match, string.sub
-local now = ngx.now
+local exiting, now = ngx.worker.exiting, ngx.now
 
 local AMPERSAND = byte("&")
-local MAX_DECODED = 2000
-local MAX_REMEMBERED = 64
+local MAX_DECODED = 500
+-- Players ask in a handful of ways; what is longer or more is somebody's experiment.
+local MAX_REMEMBERED, MAX_DIRECTIVES = 64, 80
 
 -- A plain reload must never be older than half a target duration, which is 4 s or more.
 local CACHE_PLAIN = "public, max-age=1"
 
 local playlists = {}
 
--- key → what playlists.current() returns, of this worker; emptied when it grows past any real number of streams.
+-- key → what playlists.current() returns, of this worker. Emptied when it is full: every version is decoded anew anyway.
 local decoded, decoded_count = {}, 0
 
 --- Stores what `ingest` published. `at` is a position (see rules.lua) with `delta_length`, `body` the whole playlist
@@ -132,7 +133,7 @@ function playlists.refuse(reason)
     return answers.fail(404, "not_found", "There is no such stream.")
 end
 
--- Compressed once a version, whoever asks first: 60 µs that save every viewer nine tenths of the bytes.
+-- Compressed once a version, by whoever asks first. From then on an answer costs less than without: there is less to send.
 local function zipped(text)
     if text.zipped == nil then
         text.zipped = gzip.compress(text.text) or false
@@ -146,6 +147,9 @@ local function send(answer)
     if gzip.accepted(ngx.var.http_accept_encoding) and zipped(answer.text) then
         body = answer.text.zipped
         header["Content-Encoding"] = "gzip"
+    end
+    if exiting() then
+        header["Connection"] = "close"
     end
     header["Cache-Control"] = answer.cache_control
     header["Content-Length"] = #body
@@ -163,7 +167,7 @@ end
 -- What `playlist` answers to a query, for all who ask the same of this version.
 local function remember(playlist, directives, text, cache_control)
     local answer = { text = text, cache_control = cache_control }
-    if playlist.answers_count < MAX_REMEMBERED then
+    if playlist.answers_count < MAX_REMEMBERED and #directives <= MAX_DIRECTIVES then
         playlist.answers_count = playlist.answers_count + 1
         playlist.answers[directives] = answer
     end
