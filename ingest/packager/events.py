@@ -142,8 +142,9 @@ class StreamFault:
     """Something is wrong with the input. The streamer may be shown `message`; `code` is stable.
 
     When `fatal`, the rendition ignores all input until the next `cut`. Fatal codes: `not_flv`,
-    `corrupt_flv`, `video_codec`, `audio_codec`, `codec_config`, `no_keyframe`, `no_media`,
-    `too_much_data`, `timestamps`. Warnings: `timestamps_reset`, `keyframe_interval`, `video_gap`.
+    `corrupt_flv`, `video_codec`, `audio_codec`, `codec_config`, `no_keyframe`,
+    `too_much_data`, `timestamps`. Warnings: `timestamps_reset`, `keyframe_interval`, `video_gap`,
+    `audio_gap`.
     """
 
     rendition: str

@@ -21,6 +21,7 @@ AUDIO_ONLY_AFTER_MS = 3_000
 EARLY_AUDIO_MS = 100  # sound may begin that long before the first picture: an encoder's priming
 FRAMES_WITHOUT_CONFIG = 30
 VIDEO_GAP_MS = 5_000
+AUDIO_GAP_MS = 3_000
 
 
 class _Audio(NamedTuple):
@@ -54,6 +55,7 @@ class Lead:
         self._video: VideoConfig | None = None
         self._audio: AudioConfig | None = None
         self._orphans = 0
+        self._mute = False
         self._restart()
 
     def _restart(self) -> None:
@@ -69,6 +71,7 @@ class Lead:
         self._gop = 0
         self._last_key = 0
         self._regroup = False
+        self._last_sound = 0
         self._gap_told = self._gop_told = False
 
     @property
@@ -140,7 +143,7 @@ class Lead:
                 self._add_audio(self._assembler, time, data, now)
             else:
                 # A new track begins with the next keyframe: pictures need not wait for it.
-                self._regroup = True
+                self._regroup, self._mute = True, False
             return
         if self._audio_assembler is not None:
             self._place_audio(self._audio_assembler, time, data, now)
@@ -209,7 +212,7 @@ class Lead:
             self._fix_targets([frame.dts for frame in frames])
         heard = any(isinstance(item, _Audio) for item in self._held)
         running = self._tracks_known and self.schedule.begun
-        self._track_audio = self._audio if heard or running else None
+        self._track_audio = self._audio if (heard or running) and not self._mute else None
         self.rendition.use_init(cmaf.init_segment(video, self._track_audio))
         queue = AudioQueue(self._track_audio) if self._track_audio else None
         assembler = VideoAssembler(self.rendition, self._rate, self.targets.part_ms, queue)
@@ -217,6 +220,7 @@ class Lead:
         assembler.begin(first.dts)
         self._assembler = assembler
         self._last_key, self._delay = first.dts, first.pts - first.dts
+        self._last_sound = first.dts
         self._begin_period(first.dts, first.pts)
         held, self._held, self._held_bytes = self._held, [], 0
         for item in held:
@@ -267,6 +271,7 @@ class Lead:
         self._cut_long(assembler, sample, now)
         if sample.sync:
             self._gop, self._last_key = sample.dts - self._last_key, sample.dts
+            self._mind_silence(sample.dts)
             if self._regroup and self._video is not None:
                 assembler = self._begin_anew(self._video, sample, now)
             elif self._segment_due(sample.dts):
@@ -276,6 +281,12 @@ class Lead:
                 assembler.split(sample.dts)
         self._add(assembler, sample)
         return assembler
+
+    def _mind_silence(self, dts: int) -> None:
+        """Sound that stopped coming leaves the tracks: a player would wait for it for ever."""
+        if self._track_audio is not None and dts - self._last_sound > AUDIO_GAP_MS:
+            self._regroup = self._mute = True
+            self._warn("audio_gap", "No sound has arrived for 3 s while the picture goes on.")
 
     def _begin_anew(self, video: VideoConfig, sample: Sample, now: datetime) -> VideoAssembler:
         """A new period on the same timeline, because the tracks changed."""
@@ -330,6 +341,7 @@ class Lead:
         self, assembler: VideoAssembler, time: int, data: memoryview, now: datetime
     ) -> None:
         assembler.add_audio(time, data)
+        self._last_sound = time
         while assembler.stalled:
             if assembler.empty and self._overdue(assembler):
                 self._cut_here(assembler, now)

@@ -265,6 +265,20 @@ def test_sound_that_comes_late_joins_with_a_keyframe() -> None:
     assert AUDIO in session["source"].samples()
 
 
+def test_sound_that_stops_leaves_the_tracks_until_it_comes_back() -> None:
+    session = Session()
+    session.feed(Synthetic().prologue())
+    tags = [(t, d) for t, d in Synthetic().tags(40) if d[0] == 9 or not 8_000 < t < 20_000]
+    session.play(tags)
+    session.end()
+    session.check()
+    assert pictures(session) == [picture(n) for n in range(1200)]
+    assert [fault.code for fault in session.faults] == ["audio_gap"]
+    source = session["source"]
+    assert [s.init_name for s in source.segments if s.discontinuity] == ["init-1.mp4", "init-2.mp4"]
+    assert {s.msn for s in session["audio"].segments} < {s.msn for s in source.segments}
+
+
 def test_sound_alone() -> None:
     session = Session()
     session.feed(flv_header(video=False) + aac_config())
