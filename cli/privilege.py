@@ -8,6 +8,7 @@ nothing differs from an ordinary user's run.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -25,6 +26,8 @@ from cli.setup import source_files, tree_hash
 USER = "footlight"
 HOME = Path("/var/lib/footlight")
 KEPT_COPIES = 3
+# Its lock says that a copy of the source is in use.
+HELD_FILE = "pyproject.toml"
 
 
 def system_user() -> pwd.struct_passwd:
@@ -125,19 +128,31 @@ def _copy(source: Path, files: Sequence[Path], draft: Path, target: Path) -> Non
         shutil.rmtree(draft)
 
 
+def hold(source: Path) -> None:
+    """Keep a copy of the source from being removed while this process, or what it becomes, lives."""
+    descriptor = os.open(source / HELD_FILE, os.O_RDONLY)
+    os.set_inheritable(descriptor, True)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
 def _remove_old_copies(folder: Path, keep: str) -> None:
-    """All but the few that were used last and those that a process still works in."""
-    used = set()
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                used.add(Path(os.readlink(process / "cwd")).name)
-            except OSError:
-                continue
+    """All but the few that were used last and those that a process holds."""
     copies = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for copy in copies[KEPT_COPIES:]:
-        if copy.name != keep and copy.name not in used:
+        if copy.name != keep and not _is_held(copy):
             shutil.rmtree(copy, ignore_errors=True)
+
+
+def _is_held(copy: Path) -> bool:
+    try:
+        with (copy / HELD_FILE).open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        # Never finished.
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def can_reach(folder: Path, user: pwd.struct_passwd) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ FREE_DISK_BYTES = 1_500_000_000
 PROCESS_FOLDERS = ("rtmp", "edge", "work/api", "work/ingest", "postgres", "redis", "nats", "s3")
 # Of the 15 s in which everything has to be over, what services may use to finish.
 DRAIN_S = 5.0
+
+
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 (a comparison)
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,10 @@ class Services:
 
     @property
     def _reachable_host(self) -> str:
-        """An address of this machine at which a server that listens on `--host` is found."""
+        """An address at which a server that listens on `--host` is found, by others too where it may be."""
         host = self.options.host
-        if host in ("0.0.0.0", "::"):  # noqa: S104 (a comparison)
-            return "127.0.0.1"
+        if host in ANY_ADDRESS:
+            host = own_address() or "127.0.0.1"
         return f"[{host}]" if ":" in host else host
 
     def _socket(self, name: str) -> Path:
@@ -195,6 +199,17 @@ class Services:
     def _listen(self, port: int) -> str:
         host = self.options.host
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def own_address() -> str | None:
+    """This machine's address towards the network, or None without one. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # An address of the documentation's range (RFC 5737): only the route is looked up.
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return None
 
 
 def _made(folder: Path) -> Path:

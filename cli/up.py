@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 from typing import Any
@@ -27,6 +28,7 @@ from cli.leftovers import end_leftovers
 from cli.servers import BUCKET, Servers, cluster, create_database, prepare_cluster
 from cli.services import (
     ADMIN,
+    ANY_ADDRESS,
     FREE_DISK_BYTES,
     PROCESS_FOLDERS,
     SOURCE,
@@ -46,9 +48,10 @@ def say(title: str, event: str) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run `up` in the foreground; the process's exit status."""
+    data = (arguments.data or default_data(os.environ)).absolute()
     options = Options(
-        data=(arguments.data or default_data(os.environ)).absolute(),
-        host=arguments.host,
+        data=data,
+        host=numeric(arguments.host),
         http_port=arguments.http_port,
         rtmp_port=arguments.rtmp_port,
         irc_port=arguments.irc_port,
@@ -140,6 +143,9 @@ class Instance:
         if not self.options.servers_only:
             check_port("The web port", "--http-port", self.options.host, self.options.http_port)
             check_port("The RTMP port", "--rtmp-port", self.options.host, self.options.rtmp_port)
+            if self.options.host not in ANY_ADDRESS:
+                # Workers of ingest pull streams there.
+                check_port("The RTMP port", "--rtmp-port", "127.0.0.1", self.options.rtmp_port)
 
     async def _start(self) -> None:
         supervisor, services = self.supervisor, self.services
@@ -195,7 +201,7 @@ class Instance:
             f"{shown(self.layout.secrets / 'admin_password')}",
             f"    Everything is in   {shown(self.layout.data)}",
         ]
-        if self.options.host in ("127.0.0.1", "::1", "localhost"):
+        if self.options.host in ("127.0.0.1", "::1"):
             lines.append("    Only this machine reaches it; --host 0.0.0.0 lets others in.")
         return "\n".join(["", *lines, "", "Ctrl-C stops it.", ""])
 
@@ -234,6 +240,14 @@ class Instance:
             "environment": services.environment(),
         }
         write_private(self.layout.instance_file, json.dumps(content, indent=2) + "\n")
+
+
+def numeric(host: str) -> str:
+    """The first address of `host`; `host` itself when it has none, which the check of ports explains."""
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError:
+        return host
 
 
 def check_port(what: str, option: str, host: str, port: int) -> None:
