@@ -93,7 +93,7 @@ async def test_from_registration_to_a_live_channel_and_off_again(
             await viewer.open("/")
             card = viewer.page.get_by_role("article").filter(has_text=title)
             await shown(card)
-            await shown(card.get_by_role("img", include_hidden=True))
+            await shown(card.locator("img"))
             await card.get_by_role("link").click()
             await viewer.plays()
             assert viewer.page.url == f"{http}/{login}"
