@@ -22,7 +22,7 @@ from ingest.adoption import Left, ask_nginx, read_notes
 from ingest.attempts import Attempt, Attempts
 from ingest.broadcast import Broadcast, Kit, Verdict
 from ingest.edge import Edges
-from ingest.gate import Gate, Rejected, rejected
+from ingest.gate import MESSAGES, Gate, Rejected, rejected
 from ingest.hooks import Call
 from ingest.machine import Machine
 from ingest.metrics import IngestMetrics
@@ -42,6 +42,7 @@ from ingest.session import (
     Refused,
     Session,
     Sessions,
+    Silent,
     TakenOver,
 )
 from ingest.store import KeyRow
@@ -282,6 +283,9 @@ class Director:
                         show.broadcast.detach(effect.name)
                 case Changed():
                     self._changed(effect)
+                case Silent():
+                    code = "nothing_playable"
+                    self._attempts.note(Attempt(effect.session.channel_id, code, MESSAGES[code]))
                 case TakenOver():
                     self._metrics.takeovers.inc()
                     self._records.taken_over(self.shows[effect.session.id], effect.old, effect.new)

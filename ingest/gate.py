@@ -43,6 +43,10 @@ MESSAGES = {
     "stale_connection": "The encoder's connection was gone before it could be answered.",
     "media_full": "The server has no room for another stream at the moment.",
     "unavailable": "The server could not take your stream at the moment. Try again.",
+    "nothing_playable": (
+        "Your encoder was connected, but nothing that can be played came from it. Check that it sends "
+        "a picture with keyframes: in OBS → Settings → Output, keyframe interval 2 s."
+    ),
     "stopping": "The server is restarting. Your encoder will get through in a moment.",
 }
 

@@ -197,6 +197,14 @@ def _video(sample: Sample, info: SourceInfo | None) -> list[Warn | None]:
     found: list[Warn | None] = []
     if info and not info.video:
         found.append(Warn("no_video", "Your stream has sound but no picture."))
+    elif info and sample.video_bitrate == 0:
+        found.append(
+            Warn(
+                "video_stopped",
+                "No picture comes from your encoder any more, only sound. If you changed its "
+                "settings, stop the stream and start it again.",
+            )
+        )
     interval = sample.keyframe_interval_s
     if interval is not None and interval > LONG_GOP_S:
         found.append(
@@ -228,6 +236,14 @@ def _video(sample: Sample, info: SourceInfo | None) -> list[Warn | None]:
 def _audio(sample: Sample) -> list[Warn | None]:
     if sample.bitrate and not sample.audio:
         return [Warn("no_audio", "Your stream has no sound. Check the mixer in OBS.")]
+    if sample.video_bitrate and sample.audio_bitrate == 0:
+        return [
+            Warn(
+                "audio_stopped",
+                "No sound comes from your encoder any more. If you changed its settings, stop the "
+                "stream and start it again.",
+            )
+        ]
     if sample.audio_peak_db is None or sample.audio_mean_db is None:
         return []
     if sample.audio_peak_db < SILENT_DB:

@@ -144,7 +144,14 @@ class TakenOver:
     new: Publisher
 
 
-Effect = Drop | Detach | Changed | TakenOver
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """`session`'s publisher was let in, and nothing that can be played came of it in time."""
+
+    session: Session
+
+
+Effect = Drop | Detach | Changed | TakenOver | Silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,8 +387,7 @@ class Sessions:
             elif session.phase is Phase.RECONNECTING:
                 self._end(session, EndReason.GRACE_OVER, effects)
             elif session.publisher:
-                # Admitted, but nothing playable came of it in time.
-                effects.append(Drop(session.publisher.name, "no_media"))
+                effects += [Drop(session.publisher.name, "no_media"), Silent(session)]
                 self._cut(session, now, effects)
         self._held = {c: until for c, until in self._held.items() if until > now}
         return effects

@@ -29,7 +29,8 @@ def post(edges: Edges, show: Show) -> None:
     """Tell the edges how a running session is; nothing before its first picture."""
     session = show.session
     state = _STATES.get(session.phase)
-    if state is None:
+    # A publisher that stops before its first picture is CLOSING, too, and was never live.
+    if state is None or not session.started:
         return
     warnings = [w.as_json() for w in show.broadcast.warnings if w.code in VIEWERS_CONCERN]
     content = _content(

@@ -23,6 +23,7 @@ from ingest.session import (
     Refused,
     Session,
     Sessions,
+    Silent,
     TakenOver,
 )
 
@@ -128,7 +129,7 @@ def test_a_reconnect_that_delivers_nothing_buys_no_time() -> None:
     m.disconnect(conn(1), 11, 5)
     got = admit(m, 2, now=60)
     effects = m.tick(75)
-    assert effects[0] == Drop(got.publisher.name, "no_media")
+    assert effects[:2] == [Drop(got.publisher.name, "no_media"), Silent(session)]
     assert changes(effects) == [(Phase.RESUMING, Phase.RECONNECTING)]
     assert session.deadline == 65
     assert changes(m.tick(75)) == [(Phase.RECONNECTING, Phase.ENDED)]
