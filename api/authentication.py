@@ -59,7 +59,9 @@ class Authentication:
         """Raise Forbidden unless a request with cookies is from our own pages."""
         refuse_other_sites(request)
         given = request.headers.get(CSRF_HEADER, "")
-        if not hmac.compare_digest(given.encode(), self.csrf_token(login_id).encode()):
+        if not hmac.compare_digest(
+            given.encode("utf-8", "surrogateescape"), self.csrf_token(login_id).encode()
+        ):
             raise Forbidden(
                 "The X-CSRF-Token header does not belong to this login.", code="csrf_failed"
             )

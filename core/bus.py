@@ -41,6 +41,16 @@ Handler = Callable[[Event], Awaitable[None]]
 Responder = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
 
 
+def obey_cancellation() -> None:
+    """Raise the CancelledError that the NATS client swallowed while it flushed, if it did.
+
+    A loop that uses the client calls this in every round; without it, it could not be ended.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Bus:
     """A connection to NATS that comes back by itself."""
 
@@ -137,6 +147,7 @@ class Bus:
         subjects = [event.subject for event in events]
         await self._first_connection.wait()
         while True:
+            obey_cancellation()
             try:
                 await self._consume(durable, subjects, handle)
             except (NatsError, JetStreamError, OSError, TimeoutError) as error:
@@ -160,6 +171,7 @@ class Bus:
         subscription = await self._js.pull_subscribe_bind(durable, stream=STREAM_NAME)
         try:
             while True:
+                obey_cancellation()
                 try:
                     messages = await subscription.fetch(1, timeout=FETCH_S)
                 except TimeoutError:

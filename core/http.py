@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import os
 import re
 import time
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from core.errors import (
@@ -145,6 +147,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         if "Allow" in error.headers:
             answer.headers["Allow"] = error.headers["Allow"]
         return answer
+    except (ConnectionResetError, web.RequestPayloadError):
+        # The client left in the middle of its body; nobody reads the answer.
+        return _plain_response(HTTPStatus.BAD_REQUEST)
     except Exception:
         log.exception("request_failed_unexpectedly")
         return _plain_response(HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -200,13 +205,30 @@ async def listen(
     Raises ValueError for an address of another form.
     """
     # No access log of aiohttp's own: it would write paths, which may hold what a log should not.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=drain_s, handle_signals=False)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        logger=_server_log(),
+        shutdown_timeout=drain_s,
+        handle_signals=False,
+    )
     await runner.setup()
     try:
         await (await _site(runner, address)).start()
         yield runner
     finally:
         await runner.cleanup()
+
+
+def _server_log() -> logging.Logger:
+    """aiohttp's own log, without a traceback for every stranger who does not speak HTTP."""
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+    found = logging.getLogger(f"{__name__}.server")
+    found.filters[:] = [is_ours]
+    return found
 
 
 async def _site(runner: web.AppRunner, address: str) -> web.BaseSite:

@@ -20,7 +20,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.bus import Bus
+from core.bus import Bus, obey_cancellation
 from core.db.engine import Database
 from core.db.models import OutboxEvent
 from core.errors import Unavailable
@@ -60,6 +60,7 @@ async def relay(database: Database, bus: Bus, settings: Settings) -> None:
     """
     async with _wake_ups(settings) as wake:
         while True:
+            obey_cancellation()
             wake.clear()
             try:
                 more = await relay_once(database, bus)

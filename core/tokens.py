@@ -100,7 +100,7 @@ class Tokens:
         """
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, ValueError) as error:
             raise _invalid() from error
         kid = header.get("kid")
         if header.get("typ") != TYPE or header.get("alg") != ALGORITHM or not isinstance(kid, str):

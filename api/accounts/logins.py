@@ -60,7 +60,8 @@ class Opened:
 
 def hash_token(token: str) -> bytes:
     """What is stored of a refresh or reset token."""
-    return hashlib.sha256(token.encode()).digest()
+    # A header or cookie may hold any bytes; they come as surrogates.
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def new_token(prefix: str) -> str:
