@@ -133,6 +133,9 @@ def as_user(options: argparse.Namespace, arguments: list[str]) -> int:
         # Compiled modules go beside the tools: the source may be read-only, and is nobody's dump.
         PYTHONPYCACHEPREFIX=str(root / "cache/pycache"),
     )
+    if tests:
+        # The one that Playwright brings needs a library that a small system lacks.
+        environment["PLAYWRIGHT_NODEJS_PATH"] = str(setup.node()[0])
     if options.command == "test":
         os.chdir(SOURCE)
         become = [str(setup.python), "-P", "-m", "pytest", *_caches(environment), *options.rest]

