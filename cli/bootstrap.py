@@ -24,6 +24,7 @@ from cli.privilege import (  # noqa: E402
     can_reach,
     claim_data_folder,
     copied_source,
+    hold,
     interpreter,
     owned_folder,
     run_tests,
@@ -107,9 +108,11 @@ def as_root(options: argparse.Namespace, arguments: list[str]) -> int:
 
 def as_user(options: argparse.Namespace, arguments: list[str]) -> int:
     """Set up what is missing and become the command in the toolchain's Python."""
+    hold(SOURCE)
     root = default_root(os.environ)
     # Benchmarks need what tests need: a browser, numpy and the like.
-    setup = Setup(SOURCE, root, tests=options.command in ("test", "bench"))
+    tests = options.command in ("test", "bench")
+    setup = Setup(SOURCE, root, tests=tests)
     if options.command == "update":
         setup.update_packages()
         print(
