@@ -62,7 +62,7 @@ MAX_RESTARTS = 5
 RESTART_WINDOW_S = 60.0
 #: The first multivariant playlist waits this long for rungs, or for the only rendition that every
 #: browser plays: a player reads it once.
-RUNGS_S = 0.5
+RUNGS_S = 1.0
 COMPATIBLE_RUNG_S = 6.0
 #: A passing fault is shown to the streamer this long.
 FAULT_SHOWN_S = 30.0
@@ -131,6 +131,14 @@ class Memory:
     identity: dict[str, Any]
 
 
+@dataclass(slots=True)
+class Starting:
+    """A worker whose process is being made: what nginx and the session have said of it meanwhile."""
+
+    client: int | None = None
+    over: bool = False
+
+
 class Broadcast:
     """One session's media, from its first publisher to its last."""
 
@@ -150,6 +158,7 @@ class Broadcast:
         self._publisher = Publisher(session, kit.media, kit.edges, kit.metrics, self._segment_ready)
         self._use(live)
         self._inputs: deque[Input] = deque()
+        self._starting: dict[str, Starting] = {}
         self._meter = Meter()
         self._replay: Replay | None = Replay()
         self._faults: dict[str, tuple[float, Warn]] = {}
@@ -204,6 +213,8 @@ class Broadcast:
         """
         if self._ending:
             raise Unavailable("The stream has ended.")
+        # On a busy machine ffmpeg is at nginx's door before we hear that it has been started.
+        starting = self._starting[name] = Starting()
         try:
             worker = await Worker.start(
                 str(self._kit.settings.ffmpeg_path),
@@ -214,7 +225,13 @@ class Broadcast:
             )
         except OSError as error:
             raise Unavailable("The media worker could not be started.") from error
+        finally:
+            del self._starting[name]
         source = Input(name, worker)
+        if starting.client is not None:
+            worker.joins(starting.client)
+        if starting.over or self._ending:
+            source.over.set()
         self._inputs.append(source)
         self.tasks.spawn(self._run_input(source), f"input-{name}")
         try:
@@ -246,13 +263,18 @@ class Broadcast:
         """Somebody asks to play `name`: whether that is our worker."""
         for source in self._inputs:
             if source.name == name and not source.worker.subscribed.is_set():
-                source.worker.client = client
-                source.worker.subscribed.set()
+                source.worker.joins(client)
                 return True
-        return False
+        starting = self._starting.get(name)
+        if starting is None or starting.client is not None:
+            return False
+        starting.client = client
+        return True
 
     def detach(self, name: str) -> None:
         """The publisher of `name` is gone, or no longer wanted."""
+        if starting := self._starting.get(name):
+            starting.over = True
         for source in self._inputs:
             if source.name == name:
                 source.over.set()
@@ -543,10 +565,11 @@ class Broadcast:
 
     def renditions(self) -> list[dict[str, Any]]:
         """What viewers may choose from, for the database."""
+        heard = self.info is not None and self.info.audio
         return [
             {"name": SOURCE, "transcoded": False},
             *self._rungs.describe(),
-            {"name": AUDIO, "transcoded": False},
+            *([{"name": AUDIO, "transcoded": False}] if heard else []),
         ]
 
     # The end

@@ -55,6 +55,11 @@ class Worker:
             os.close(write)
         return cls(name, child, read, on_data)
 
+    def joins(self, client: int) -> None:
+        """nginx has asked whether it may play: it is RTMP client `client`."""
+        self.client = client
+        self.subscribed.set()
+
     def open(self) -> None:
         """Let the packets through."""
         self._reader.start()
