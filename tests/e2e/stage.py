@@ -7,10 +7,10 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import asyncpg
@@ -21,6 +21,7 @@ from tests.e2e.rtmp import Connection, Rejected
 from tests.e2e.samples import VIDEO, Sample, Tag
 from tests.harness import RunningInstance, eventually_async, start_instance
 
+T = TypeVar("T")
 #: Added to every promise: the test's own doings, and a moment of bad luck.
 NOISE_S = 1.0
 #: OBS waits longer between attempts; what is measured is ours, not its patience.
@@ -295,6 +296,16 @@ async def state_of(
     """The channel's live state once it is one of `wanted`."""
     async with aiohttp.ClientSession() as client:
         return await wait_for_state(client, stage.http, login, *wanted, within_s=within_s)
+
+
+async def together(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
+    """What all of them return, in order. When one fails the others are ended, and it is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each) for each in coroutines]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 # Processes

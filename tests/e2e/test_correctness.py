@@ -21,7 +21,7 @@ from tests import playlist_validator
 from tests.e2e.browser import Viewing, chromium, open_channel
 from tests.e2e.follower import Follower, access_units
 from tests.e2e.samples import AUDIO, VIDEO, Recipe, Sample, numbers_in, parted
-from tests.e2e.stage import Stage, state_of
+from tests.e2e.stage import Stage, state_of, together
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -99,7 +99,7 @@ async def _broadcast_all(stage: Stage) -> dict[str, Broadcast]:
                     viewing = await open_channel(browser, stage.http, channel.login)
                 return await _broadcast(stage, channel, samples[name], viewing)
 
-        found = await asyncio.gather(*(one(name) for name in samples))
+        found = await together(*(one(name) for name in samples))
     return dict(zip(samples, found, strict=True))
 
 

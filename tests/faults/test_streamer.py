@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.rtmp import Connection, Rejected
 from tests.e2e.samples import Sample
-from tests.e2e.stage import Contention, Stage, frozen, state_of
+from tests.e2e.stage import Contention, Stage, frozen, state_of, together
 from tests.faults.conftest import Report
 from tests.faults.live import live
 
@@ -24,7 +24,7 @@ async def test_12_cuts(
     stage: Stage, sample: Sample, report: Report, contention: Contention
 ) -> None:
     """A short cut and one that just fits are the same stream; a longer one is its end and a new one."""
-    short, nearly, over = await asyncio.gather(
+    short, nearly, over = await together(
         _cut_for(stage, sample, contention, 1.0),
         _cut_for(stage, sample, contention, GRACE_S - 1),
         _cut_for(stage, sample, contention, GRACE_S + 1),
