@@ -28,7 +28,9 @@ local wait = 0
 local next = {}
 for i, key in ipairs(KEYS) do
   local interval, window = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  local due = math.max(tonumber(redis.call('GET', key) or now), now)
+  local due = tonumber(redis.call('GET', key) or now)
+  -- Never further ahead than the window allows: a clock that was set back would lock people out.
+  due = math.max(math.min(due, now + window), now)
   next[i] = due + interval
   wait = math.max(wait, next[i] - window - now)
 end
