@@ -27,6 +27,8 @@ from typing import Any
 SOCKET_PATH_BYTES = 107
 LONGEST_SOCKET = ".s.PGSQL.5432.lock"
 MARKER = "footlight-data"
+# Media folders in /dev/shm: "footlight-" and twelve digits of a hash.
+MEDIA_NAMES = "footlight-" + "[0-9a-f]" * 12
 # Where the launcher binds a data folder that its system user could not reach.
 MOUNTS = Path("/run/footlight-data")
 # Below the range from which Linux takes the ports of outgoing connections, so that a server that is
@@ -96,10 +98,35 @@ class Layout:
         shutil.rmtree(self.media, ignore_errors=True)
         shutil.rmtree(self.run, ignore_errors=True)
 
-    def prepare_media(self) -> None:
-        """An empty media folder: whatever a dead instance left in memory goes."""
-        shutil.rmtree(self.media, ignore_errors=True)
-        _private_folder(self.media)
+    def prepare_media(self) -> int:
+        """An empty media folder: a descriptor that has to stay open as long as the folder is in use."""
+        remove_stale_media(self.media.parent)
+        while True:
+            shutil.rmtree(self.media, ignore_errors=True)
+            _private_folder(self.media)
+            descriptor = os.open(self.media, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            # Another instance may have taken it for a dead one's before it was locked.
+            if self.media.exists() and os.path.samestat(os.fstat(descriptor), self.media.stat()):
+                return descriptor
+            os.close(descriptor)
+
+
+def remove_stale_media(parent: Path) -> None:
+    """Remove the media that instances of ours left in memory when they were killed.
+
+    An instance that lives holds a lock on its folder.
+    """
+    for folder in parent.glob(MEDIA_NAMES):
+        with contextlib.suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+                continue
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def shown(path: Path) -> Path:

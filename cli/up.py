@@ -116,7 +116,7 @@ class Instance:
         self.layout.instance_file.unlink(missing_ok=True)
         await end_leftovers(self.layout.data, PROCESS_FOLDERS)
         self._check()
-        self.layout.prepare_media()
+        media = self.layout.prepare_media()
         try:
             async with Supervisor(
                 self.layout.logs, say, self._write_instance_file
@@ -129,6 +129,7 @@ class Instance:
                     self.layout.instance_file.unlink(missing_ok=True)
                     say("Footlight", "stopping")
         finally:
+            os.close(media)
             self.layout.remove_transient()
             say("Footlight", "stopped")
 

@@ -16,6 +16,7 @@ from cli.instance import (
     generated_secret,
     lock_holder,
     read_instance,
+    remove_stale_media,
     shown,
     write_private,
 )
@@ -69,6 +70,21 @@ def test_a_data_folder_is_known_again(tmp_path: Path) -> None:
 def test_a_toolchain_alone_makes_a_folder_no_stranger(tmp_path: Path) -> None:
     (tmp_path / "toolchain").mkdir()
     assert foreign_entry(tmp_path) is None
+
+
+def test_media_of_killed_instances_goes_and_that_of_living_ones_stays(tmp_path: Path) -> None:
+    names = ("footlight-" + "a" * 12, "footlight-" + "b" * 12, "other")
+    living, dead, foreign = (tmp_path / name for name in names)
+    for folder in (dead, foreign):
+        (folder / "session").mkdir(parents=True)
+    held = Layout(tmp_path, tmp_path, living).prepare_media()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((living.name, "other"))
+    (living / "session").mkdir()
+    remove_stale_media(tmp_path)
+    assert (living / "session").exists()
+    os.close(held)
+    remove_stale_media(tmp_path)
+    assert not living.exists()
 
 
 def test_a_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
