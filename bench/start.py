@@ -30,7 +30,9 @@ async def stream_starts(instance: Instance, profile: Profile) -> float:
     channel = await make_channel(instance.http, instance.rtmp)
     async with channel, Relay(instance.rtmp_port) as relay, chromium(instance.chromium) as page:
         await install_probe(page)
-        await page.goto(f"{instance.http}/{channel.login}", wait_until="networkidle")
+        # The page is ready once it waits for the channel's state to change.
+        async with page.expect_request("**/state?v=*"):
+            await page.goto(f"{instance.http}/{channel.login}")
         watch = Watch()
         async with encoding(
             instance.ffmpeg, profile, f"rtmp://127.0.0.1:{relay.port}/live/{channel.key}"
