@@ -16,6 +16,7 @@ import Hls, {
 import type { LiveState } from '../api/types';
 import { LatencyControl } from './latency';
 import { readPrefs, writePrefs } from './prefs';
+import { RungCeiling } from './rungs';
 
 export interface Quality {
   /** Index among hls.js's levels. */
@@ -94,6 +95,10 @@ const PAUSE_KEPT_S = 30;
 /** Playing, live and without progress for this long: build everything anew, s. */
 const STUCK_S = 8;
 const RETRY_MS = [400, 6000] as const;
+/** Data missing by more than this is given up and skipped, s. */
+const SKIP_S = 2;
+/** One jump must show before the next, s. */
+const JUMP_PAUSE_S = 4;
 
 const EMPTY: PlayerSnapshot = {
   started: false,
@@ -171,6 +176,7 @@ export class LivePlayer {
   private hls: Hls | null = null;
   private stream: StreamPosition | null = null;
   private readonly control = new LatencyControl({ partTarget: 0.2, holdBack: 0.6 });
+  private rungs = new RungCeiling();
   private readonly listeners = new Set<() => void>();
   private readonly cleanUp = new AbortController();
   private readonly timer: ReturnType<typeof setInterval>;
@@ -182,6 +188,7 @@ export class LivePlayer {
   private audioUrl: string | null = null;
   private mediaRecoveries = 0;
   private stalls = 0;
+  private lastJump = -Infinity;
   private pausedAt: number | null = null;
   private lastProgress = { at: seconds(), position: 0 };
   private frozen = false;
@@ -310,6 +317,7 @@ export class LivePlayer {
     this.hls?.destroy();
     this.hls = null;
     this.control.restart();
+    this.rungs = new RungCeiling();
     this.lastProgress = { at: seconds(), position: -1 };
     this.set({ started: false, waiting: true, behind: false, blocked: false, fault: null });
     if (this.playsNatively) {
@@ -500,6 +508,30 @@ export class LivePlayer {
     this.video.currentTime = end === null ? to : Math.max(0, Math.min(to, end - 0.05));
   }
 
+  /** How much the newest playlist offers that the buffer has not got, s. */
+  private lag(): number {
+    const edge = this.hls?.latestLevelDetails?.edge;
+    const end = this.bufferEnd();
+    return edge === undefined || end === null ? 0 : edge - end;
+  }
+
+  /** Jump ahead when far behind: inside the buffer, or over what this connection did not bring. */
+  private catchUp(to: number, now: number) {
+    if (now - this.lastJump < JUMP_PAUSE_S) return;
+    const end = this.bufferEnd();
+    const buffered = end !== null && to < end - 0.1;
+    if (!buffered && this.lag() < SKIP_S) return;
+    this.lastJump = now;
+    this.video.currentTime = to;
+  }
+
+  private limit(hls: Hls, now: number) {
+    const level = hls.loadLevel;
+    if (!hls.autoLevelEnabled || level < 0 || !this.state.started) return;
+    const top = hls.levels.length - 1;
+    hls.autoLevelCapping = this.rungs.update({ now, lag: this.lag(), level, top });
+  }
+
   private tick() {
     const { video, hls } = this;
     if (this.stream === null || hls === null) return;
@@ -512,7 +544,8 @@ export class LivePlayer {
     });
     this.target = out.target;
     this.edgeLatency = this.state.started ? out.latency : null;
-    if (out.seekTo !== null) this.jump(out.seekTo);
+    if (out.seekTo !== null) this.catchUp(out.seekTo, now);
+    this.limit(hls, now);
     if (video.playbackRate !== out.rate) video.playbackRate = out.rate;
     if (this.state.behind && out.latency !== null && out.latency < out.target + 0.5) {
       this.set({ behind: false });

@@ -50,13 +50,15 @@ const WINDOW_S = 30;
 const OUTAGE_S = 1.2;
 /** The need is not trusted before this many parts have landed. */
 const MIN_PARTS = 8;
+/** What lands this soon after opening was held up by the page's own start, s. */
+const SETTLING_S = 2;
 /**
  * Margins, s. The least one covers what a decoder holds back (frame threads, B-frames) and one
  * timer tick; below it Chromium shows late frames though nothing stalls.
  */
 const MARGIN = { least: 0.2, start: 0.25, most: 1.5, perStall: 0.2 } as const;
 /** Calm playback wears the margin down by this, s per s, after this long without a stall, s. */
-const WEAR = { perSecond: 0.01, after: 15 } as const;
+const WEAR = { perSecond: 0.02, after: 15 } as const;
 /** The target falls at most this fast, s per s; it rises at once. */
 const TARGET_FALL = 0.02;
 /** Behind by more than this, jump, s. */
@@ -100,6 +102,7 @@ export class LatencyControl {
   /** How far the buffer's end had fallen behind our own clock just before a part landed, s. */
   private readonly lows = new WindowMax();
   private parts = 0;
+  private firstLanded: number | null = null;
   private lastLanded: number | null = null;
   /** After an outage, while what was held up arrives in a burst. */
   private recovering = false;
@@ -129,12 +132,13 @@ export class LatencyControl {
     const pause = this.lastLanded === null ? 0 : now - this.lastLanded;
     this.bufferEnd = bufferEnd;
     this.lastLanded = now;
+    this.firstLanded ??= now;
     // A jump of the timeline (new rendition, discontinuity, seek) says nothing about the network.
     if (before === null || bufferEnd <= before) return;
     if (bufferEnd - before > 4 * this.options.partTarget) return;
     if (pause > OUTAGE_S) this.recovering = true;
     else if (pause > this.options.partTarget / 2) this.recovering = false;
-    if (this.recovering) return;
+    if (this.recovering || now - this.firstLanded < SETTLING_S) return;
     this.parts += 1;
     this.lows.push(now, now - before);
   }
@@ -151,6 +155,7 @@ export class LatencyControl {
     this.lows.clear();
     this.parts = 0;
     this.bufferEnd = null;
+    this.firstLanded = null;
     this.lastLanded = null;
     this.recovering = false;
     this.lastTick = null;
