@@ -31,12 +31,18 @@ export async function loadSession(): Promise<void> {
     set({ status: 'anonymous', user: null });
     return;
   }
-  try {
-    setUser(await api<User>('GET', '/me'));
-  } catch (error) {
-    // Without a network we do not know; the pages then show their own failures.
-    if (error instanceof ApiError) forgetUser();
-    else set({ status: 'anonymous', user: null });
+  for (let pauseMs = 500; ; pauseMs = Math.min(pauseMs * 2, 8000)) {
+    try {
+      setUser(await api<User>('GET', '/me'));
+      return;
+    } catch (error) {
+      if (error instanceof ApiError && error.status < 500) {
+        forgetUser();
+        return;
+      }
+    }
+    // Not reached: whether somebody is logged in stays unknown, so nobody is sent to the login.
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 

@@ -127,7 +127,7 @@ export function DirectoryPage() {
           }
         />
       ) : (
-        <ul className={cx(css.grid, shown.length < 3 && css.few)}>
+        <ul className={cx(css.grid, shown.length <= 6 && css.few)}>
           {shown.map((item, index) => (
             <li key={item.id}>
               <StreamCard item={item} eager={index < 4} />

@@ -203,7 +203,7 @@ function Password() {
 
 function Logins() {
   const logins = useResource('logins', (signal) =>
-    api<Page<LoginSession>>('GET', '/me/logins', { signal }),
+    api<Page<LoginSession>>('GET', '/me/logins?limit=100', { signal }),
   );
   const [ending, setEnding] = useState<string | null>(null);
 

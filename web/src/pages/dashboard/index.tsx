@@ -155,23 +155,25 @@ function Status({
 
   const on = state === 'live' || state === 'reconnecting';
   return (
-    <div className={css.status} role="status">
-      {state === 'offline' && <Pill dot>Waiting for OBS</Pill>}
-      {state === 'connecting' && (
-        <Pill tone="warn" dot pulse>
-          Connecting…
-        </Pill>
-      )}
-      {state === 'live' && (
-        <Pill tone="live" dot pulse>
-          You are live
-        </Pill>
-      )}
-      {state === 'reconnecting' && (
-        <Pill tone="warn" dot pulse>
-          OBS is reconnecting…
-        </Pill>
-      )}
+    <div className={css.status}>
+      <span role="status">
+        {state === 'offline' && <Pill dot>Waiting for OBS</Pill>}
+        {state === 'connecting' && (
+          <Pill tone="warn" dot pulse>
+            Connecting…
+          </Pill>
+        )}
+        {state === 'live' && (
+          <Pill tone="live" dot pulse>
+            You are live
+          </Pill>
+        )}
+        {state === 'reconnecting' && (
+          <Pill tone="warn" dot pulse>
+            OBS is reconnecting…
+          </Pill>
+        )}
+      </span>
       {on && (
         <>
           <span className={css.figure}>
