@@ -153,20 +153,25 @@ class Stage:
         ]
 
 
-@contextlib.contextmanager
-def start_stage(data: Path, *arguments: str, **settings: object) -> Iterator[Stage]:
-    """An instance of its own with FOOTLIGHT_ settings (lower-case names), sized for tests; `arguments`
-    are those of `up`.
+def settings(**changes: object) -> dict[str, str]:
+    """Environment variables for an instance that is sized for tests; `changes` are settings by their
+    lower-case names.
     """
     chosen: dict[str, object] = {
         "ladder": "off",
         "grace_s": 4,
         "thumbnail_interval_s": 2,
         "reconcile_interval_s": 1,
-        **settings,
+        "rate_limit_factor": 1000,
+        **changes,
     }
-    environment = {f"FOOTLIGHT_{name.upper()}": str(value) for name, value in chosen.items()}
-    with start_instance(data, *arguments, environment=environment) as instance:
+    return {f"FOOTLIGHT_{name.upper()}": str(value) for name, value in chosen.items()}
+
+
+@contextlib.contextmanager
+def start_stage(data: Path, *arguments: str, **changes: object) -> Iterator[Stage]:
+    """An instance of its own, sized for tests; `arguments` are those of `up`."""
+    with start_instance(data, *arguments, environment=settings(**changes)) as instance:
         yield Stage(instance)
 
 

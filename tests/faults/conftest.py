@@ -74,10 +74,10 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """The table of what was measured."""
-    if _LINES not in config.stash:
-        return
-    kept = config.stash[_LINES]
+    kept: list[Line] = config.stash.setdefault(_LINES, [])
     lines = sorted(kept, key=lambda line: line.row)
+    if not lines:
+        return
     terminalreporter.section("faults")
     width = max(len(line.fault) for line in lines)
     terminalreporter.write_line(f"{'#':>2}  {'fault':<{width}}  {'well after':>10}  {'lost':>5}")

@@ -1,0 +1,122 @@
+"""The whole instance under load: its services told to stop, `up` told to stop, and `up` killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from cli.instance import free_port
+from tests.e2e.browser import chromium, open_channel
+from tests.e2e.samples import Sample
+from tests.e2e.stage import Contention, Stage, kill, start_stage, state_of, together
+from tests.faults.conftest import Report
+from tests.faults.live import Live, live
+from tests.harness import eventually, processes_of
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+
+#: What stopping may take, seconds.
+STOP_S = 15.0
+GOP_S = 1.0
+
+
+async def test_20_services_terminated(
+    stage: Stage, sample: Sample, report: Report, contention: Contention
+) -> None:
+    """SIGTERM to each service in turn: it drains and is started again, and a page that plays stands
+    still once at most.
+    """
+    async with live(stage, sample) as running, chromium() as browser:
+        login = running.channel.login
+        before = await state_of(stage, login, "live")
+        viewing = await open_channel(browser, stage.http, login)
+        await viewing.until(0, within_s=20)
+        for service, joint in (("api", 0), ("edge", 0), ("ingest", 1)):
+            pid = stage.instance.pid(service)
+            await viewing.collect()
+            stalls = len(viewing.stalls)
+            asked = time.monotonic()
+            os.kill(pid, signal.SIGTERM)
+            eventually(
+                lambda old=pid: not Path(f"/proc/{old}").exists(),  # type: ignore[misc]
+                within_s=STOP_S,
+                what=f"{service} has ended",
+            )
+            drained_s = time.monotonic() - asked
+            back_s = await running.recovered(asked) if joint else 0.0
+            await running.playing(15)
+            newest = viewing.numbers[-1][1]
+            await viewing.until(newest + 25, within_s=contention.limit(10))
+            stood_still = len(viewing.stalls) - stalls
+            assert stood_still <= 1, (service, stood_still)
+            report(
+                20,
+                f"SIGTERM to {service}, a page playing",
+                recovered_s=back_s or drained_s,
+                lost=None,
+                remark=f"ended after {drained_s:.1f} s; the page stood still {stood_still} times",
+            )
+        assert (await state_of(stage, login, "live"))["session"] == before["session"]
+        assert len(running.streamer.legs) == 1
+        running.source.failures.clear()
+        outcome = await running.finish()
+        assert (outcome.findings, outcome.discontinuities) == ([], 1)
+
+
+async def test_24_up_killed_and_20_up_terminated(
+    tmp_path_factory: pytest.TempPathFactory, sample: Sample, report: Report, contention: Contention
+) -> None:
+    """kill -9 under load leaves nothing running; the next `up` has the streams back by their
+    encoders' own reconnects; SIGTERM under load ends everything in time.
+    """
+    data = tmp_path_factory.mktemp("restart") / "data"
+    taken: set[int] = set()
+    ports = ("--http-port", str(free_port(taken)), "--rtmp-port", str(free_port(taken)))
+    with start_stage(data, *ports, grace_s=60) as first:
+        async with live(first, sample) as one, live(first, sample) as two:
+            streams = [one, two]
+            logins = [each.channel.login for each in streams]
+            killed = kill(first.instance.process.pid)
+            first.instance.process.wait(5)
+            eventually(lambda: not processes_of(data), within_s=STOP_S, what="nothing is left")
+            gone_s = time.monotonic() - killed
+            report(24, "kill -9 up: its last process is gone", recovered_s=gone_s)
+            starting = time.monotonic()
+            # The encoders have been dialling all the time.
+            with start_stage(data, *ports, grace_s=60) as second:
+                ready_s = time.monotonic() - starting
+                await together(*(state_of(second, login, "live") for login in logins))
+                live_s = time.monotonic() - starting
+                assert all(len(each.streamer.legs) == 2 for each in streams)
+                pids = {entry["pid"] for entry in second.instance.info["services"].values()}
+                assert pids <= set(processes_of(data))
+                report(
+                    24,
+                    "up again: streams live by reconnect",
+                    recovered_s=live_s,
+                    remark=f"ready after {ready_s:.1f} s",
+                )
+                await _terminate(second, streams, report, contention)
+
+
+async def _terminate(
+    stage: Stage, streams: list[Live], report: Report, contention: Contention
+) -> None:
+    """SIGTERM to `up` while two encoders push."""
+    for each in streams:
+        each.streamer.may_dial.clear()
+    asked = time.monotonic()
+    status = await asyncio.to_thread(stage.instance.stop)
+    took_s = time.monotonic() - asked
+    assert status == 0
+    assert took_s < contention.limit(STOP_S)
+    assert not processes_of(stage.instance.data)
+    assert not (stage.instance.data / "instance.json").exists()
+    for each in streams:
+        await asyncio.wait_for(each.streamer.connection.closed.wait(), 1)
+    report(20, "SIGTERM to up under load", recovered_s=took_s, remark="nothing left behind")
