@@ -155,7 +155,7 @@ async def visitor(
     page.on("pageerror", lambda error: someone.complaints.append(str(error)))
     yield someone
     await context.close()
-    assert someone.complaints == []
+    assert someone.complaints == [], someone.complaints
 
 
 async def shown(place: Locator, within_s: float = 15.0) -> None:

@@ -39,6 +39,11 @@ export function hasLogin(): boolean {
   return cookie('footlight_csrf') !== null;
 }
 
+/** The login is over: without its readable cookie no page asks for it again. */
+function forgetLogin() {
+  document.cookie = 'footlight_csrf=; Max-Age=0; Path=/';
+}
+
 /** Remember when the access cookie ends (seconds from now), so that it is renewed before and not after a 401. */
 export function rememberExpiry(expiresIn: number | null) {
   try {
@@ -108,6 +113,7 @@ function refresh(): Promise<boolean> {
     if (response.status === 409) return true;
     if (!response.ok) {
       rememberExpiry(null);
+      if (response.status === 401) forgetLogin();
       return false;
     }
     const { expires_in } = (await response.json()) as { expires_in: number };
