@@ -44,6 +44,12 @@ function forgetLogin() {
   document.cookie = 'footlight_csrf=; Max-Age=0; Path=/';
 }
 
+/** Forget a login that the server has ended, so that the next page does not ask with it again. */
+export function dropLogin() {
+  rememberExpiry(null);
+  document.cookie = 'footlight_csrf=; Max-Age=0; Path=/; SameSite=Lax';
+}
+
 /** Remember when the access cookie ends (seconds from now), so that it is renewed before and not after a 401. */
 export function rememberExpiry(expiresIn: number | null) {
   try {

@@ -1,6 +1,6 @@
 /** Who is signed in: one store for the whole page. */
 import { useSyncExternalStore } from 'react';
-import { ApiError, api, hasLogin, rememberExpiry } from './client';
+import { ApiError, api, dropLogin, hasLogin, rememberExpiry } from './client';
 import type { User } from './types';
 
 type Session =
@@ -21,7 +21,7 @@ export function setUser(user: User) {
 }
 
 export function forgetUser() {
-  rememberExpiry(null);
+  dropLogin();
   set({ status: 'anonymous', user: null });
 }
 
