@@ -83,7 +83,7 @@ def account(server: str) -> dict[str, Any]:
 
 @SCHEMA.parametrize()
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
