@@ -41,6 +41,7 @@ table{border-collapse:collapse;width:100%;font-size:.92rem}
 .wide{overflow-x:auto}
 th,td{text-align:left;vertical-align:top;padding:.4rem .75rem .4rem 0;border-top:1px solid var(--line)}
 th{font-weight:600}
+td p{margin:0}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.88em}
 pre{background:var(--bg);border:1px solid var(--line);border-radius:.5rem;padding:.75rem;overflow:auto}
 .quiet{color:var(--quiet)}
