@@ -8,12 +8,11 @@ import secrets
 import sys
 from pathlib import Path
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import audit, names
 from api.accounts.passwords import open_passwords
-from api.accounts.users import add_user, find_for_login, set_password
+from api.accounts.users import add_user, find_for_login, refuse_last_admin, set_password
 from cli.connection import settings_for
 from cli.instance import SetupError
 from core.db.engine import Database, open_database
@@ -70,11 +69,11 @@ async def create_user(
 
 
 async def set_role(database: Database, login: str, role: Role) -> None:
-    """Change what an account may do. Raises SetupError for the last administrator."""
+    """Change what an account may do. Raises Conflict for the last admin."""
     async with database.session() as session:
         user = await _account(session, login)
         if user.role == Role.ADMIN and role != Role.ADMIN:
-            await _keep_one_admin(session, user)
+            await refuse_last_admin(session)
         before, user.role = user.role, role
         audit.record(
             session,
@@ -85,14 +84,6 @@ async def set_role(database: Database, login: str, role: Role) -> None:
             after=role.value,
         )
     print(f"{login} is now {role.value}.")
-
-
-async def _keep_one_admin(session: AsyncSession, user: User) -> None:
-    # Locked: of two that run side by side, the second sees what the first did.
-    admins = select(User.id).where(User.role == Role.ADMIN, User.deleted_at.is_(None))
-    ids = (await session.scalars(admins.order_by(User.id).with_for_update())).all()
-    if list(ids) == [user.id]:
-        raise SetupError(f"{user.login} is the only administrator. Make another one first.")
 
 
 async def reset_password(database: Database, login: str, password_file: Path | None) -> None:

@@ -16,7 +16,6 @@ class Purpose(Enum):
     STREAM_KEY_PEPPER = "stream-key-pepper/1"
     SIGNING_KEY_ENCRYPTION = "signing-key-encryption/1"
     CSRF = "csrf/1"
-    PLAYBACK = "playback/1"
 
 
 def derive(settings: Settings, purpose: Purpose) -> bytes:

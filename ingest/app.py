@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from core.bus import open_bus
 from core.db.engine import open_database
 from core.derived import Purpose, derive
-from core.events import StreamKeyRevoked, UserDeleted
+from core.events import END_STREAM, StreamKeyRevoked, UserDeleted
 from core.http import make_app
 from core.outbox import relay
 from core.service import Service
@@ -23,9 +23,6 @@ from ingest.nginx import open_nginx
 from ingest.publisher import MediaFolder
 from ingest.reconcile import reconcile, watch_health, watch_viewers
 from ingest.records import Records
-
-#: The question the API asks to end a stream; every node of ingest hears it.
-END_STREAM = "footlight.rpc.ingest.end_stream"
 
 
 @asynccontextmanager

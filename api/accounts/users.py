@@ -116,7 +116,7 @@ async def delete_user(
     """
     user = await get_user(session, user_id, lock=True)
     if user.role == Role.ADMIN:
-        await _refuse_last_admin(session)
+        await refuse_last_admin(session)
     await end_all_logins(session, user.id, "deleted")
     await revoke_all_keys(session, user.id)
     logins_of_user = select(Login.id).where(Login.user_id == user.id)
@@ -141,7 +141,8 @@ async def delete_user(
     )
 
 
-async def _refuse_last_admin(session: AsyncSession) -> None:
+async def refuse_last_admin(session: AsyncSession) -> None:
+    """Raise Conflict (`last_admin`) when there is but one admin, whom the caller is about to remove."""
     # Locked, so that two admins who leave at once do not both see the other.
     admins = (
         await session.scalars(
