@@ -7,13 +7,16 @@ import { LivePlayer, streamOf } from './engine';
 
 let waiting: { login: string; player: LivePlayer } | null = null;
 
+/** Resolves when there is something to show, or nothing to wait for. */
 export async function openEarly(login: string, answer: Promise<Answer>) {
   const player = new LivePlayer();
   waiting = { login, player };
   try {
     const { live, clock } = await answer;
     // Taken over meanwhile: the page tells it what to do from here on.
-    if (isWaiting(player)) player.follow(streamOf(live), clock.offsetMs);
+    if (!isWaiting(player)) return;
+    player.follow(streamOf(live), clock.offsetMs);
+    if (live.state !== 'offline') await player.hasData();
   } catch {
     // The page asks again, and says so when it cannot.
   }

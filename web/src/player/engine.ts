@@ -246,6 +246,14 @@ export class LivePlayer {
     }
   }
 
+  /** Resolves when the first media has been buffered. */
+  hasData(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.hls === null) resolve();
+      else this.hls.once(Events.FRAG_BUFFERED, () => resolve());
+    });
+  }
+
   /** Back to the live edge, playing. */
   goLive() {
     const edge = this.control.edge(seconds());
