@@ -64,6 +64,8 @@ RESTART_WINDOW_S = 60.0
 #: browser plays: a player reads it once.
 RUNGS_S = 1.0
 COMPATIBLE_RUNG_S = 6.0
+#: How much of a segment is looked at for its picture and its loudness: about a second.
+LOOKED_AT_PARTS = 4
 #: A passing fault is shown to the streamer this long.
 FAULT_SHOWN_S = 30.0
 #: Codecs whose headers nginx keeps for a worker that subscribes in mid-stream.
@@ -165,11 +167,13 @@ class Broadcast:
         self._restarts: deque[float] = deque()
         self._fresh = True
         self._listed_since: float | None = None
+        self._offered_msn = -1
         self._photographed: float | None = None
         self._inits: dict[str, bytes] = {}
         self._ending = False
         self._media_failed = False
         self._identity: dict[str, Any] = {}
+        self._note()
 
     def _use(self, live: LiveStream) -> None:
         self._live = live
@@ -425,7 +429,13 @@ class Broadcast:
         packager = self._notebook.text()
         if packager == "null":
             return
-        rest = Memory(
+        # Ten times a second: only the packager's half changes with every part.
+        text = f'{{"session":{self._own_notes},"packager":{packager}}}'
+        self._kit.media.write(self.session, STATE_FILE, text.encode())
+
+    def _note(self) -> None:
+        """Something of what is written down beside the packager's notes has changed."""
+        memory = Memory(
             multivariant=self._publisher.offered,
             info=asdict(self.info) if self.info else None,
             rungs=self._rungs.remember(),
@@ -433,12 +443,12 @@ class Broadcast:
             transcode_audio=self.transcode_audio,
             identity=self._identity,
         )
-        text = f'{{"session":{json.dumps(asdict(rest))},"packager":{packager}}}'
-        self._kit.media.write(self.session, STATE_FILE, text.encode())
+        self._own_notes = json.dumps(asdict(memory))
 
     def remember(self, identity: dict[str, Any]) -> None:
         """Whose session this is and how it stands, to be found by the next life of this process."""
         self._identity = identity
+        self._note()
         if not self._media_failed:
             with contextlib.suppress(MediaFull):
                 self._remember()
@@ -449,15 +459,18 @@ class Broadcast:
         return (self.info.video if self.info else "") in _LATE_JOINERS
 
     def _listed(self, event: PlaylistReady) -> None:
-        if event.ended or not self._offer() or not self._fresh or not self._inputs:
+        if event.ended or not self._inputs:
             return
-        self._fresh = False
-        self._kit.host.playable(self._inputs[0].name)
+        # Bandwidths in it change with whole segments.
+        if (self._fresh or event.complete_msn > self._offered_msn) and self._offer():
+            self._offered_msn = event.complete_msn
+            self._note()
+            if self._fresh:
+                self._fresh = False
+                self._kit.host.playable(self._inputs[0].name)
 
     def _offer(self) -> bool:
         """Announce the multivariant playlist, once it is worth it; whether there is one."""
-        if not self._inputs:
-            return False
         template = self._live.multivariant()
         if template is None:
             return False
@@ -477,6 +490,7 @@ class Broadcast:
         if not self._rungs.wanted:
             # Nobody will ever need to join in mid-stream.
             self._replay = None
+        self._note()
         self.refresh_warnings()
 
     def _fault(self, fault: StreamFault) -> None:
@@ -520,8 +534,10 @@ class Broadcast:
 
     async def _photograph(self, segment: SegmentReady, info: SourceInfo) -> None:
         folder = self._kit.media.root / self.session / SOURCE
+        # The keyframe comes first, and a second of sound is enough: half the cost of it all.
+        names = (segment.init_name, *segment.parts[:LOOKED_AT_PARTS])
         try:
-            media = (folder / segment.init_name).read_bytes() + segment.data
+            media = b"".join((folder / name).read_bytes() for name in names)
         except OSError:
             return
         look = await self._kit.photographer.look(

@@ -33,6 +33,7 @@ from ingest.records import Records, Show
 from ingest.session import (
     Admitted,
     Changed,
+    Connection,
     Detach,
     Drop,
     Effect,
@@ -51,8 +52,8 @@ from ingest.thumbnails import Photographer
 
 log = logger(__name__)
 
-#: nginx asks for 9 s whether a publisher may come in, the key's check included.
-ADMIT_S = 5.5
+#: With the check of the key (ingest.gate) less than the 9 s that nginx waits for an answer.
+ADMIT_S = 4.0
 #: Removing media is put off this much past their window: a playlist may have just been fetched.
 LINGER_S = 10.0
 
@@ -105,6 +106,7 @@ class Director:
         self._logins: dict[int, str] = {}
         #: Channels whose encoder sends sound that has to be transcoded.
         self._odd_audio: set[int] = set()
+        self._asking: set[Connection] = set()
         self._admitting: dict[str, asyncio.Future[None]] = {}
         self._deadline_changed = asyncio.Event()
         self._stopping = False
@@ -115,6 +117,7 @@ class Director:
         """Admit a publisher: its worker has subscribed when this returns the name to publish under."""
         began = time.monotonic()
         key: KeyRow | None = None
+        self._asking.add(call.connection)
         try:
             if self._stopping:
                 raise rejected("stopping")
@@ -132,6 +135,8 @@ class Director:
             self._refused(call, key.channel_id if key else None, rejected("unavailable"))
             log.error("publish_unavailable", reason=error.message, cause=repr(error.__cause__))
             raise
+        finally:
+            self._asking.discard(call.connection)
         log.info(
             "publish_admitted",
             channel_id=key.channel_id,
@@ -199,6 +204,9 @@ class Director:
 
     async def update(self, call: Call) -> None:
         """A publisher goes on only while it is the one of its session."""
+        if call.connection in self._asking:
+            # nginx asks about it every few seconds even while its publish waits for an answer.
+            return
         if self.sessions.of_connection(call.connection) is None:
             log.info("publisher_not_ours", connection=str(call.connection))
             raise Forbidden("This publisher is not known.")

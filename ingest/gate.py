@@ -13,7 +13,7 @@ from ingest.hooks import is_name
 from ingest.store import KeyRow
 
 #: A publisher waits for the answer, and nginx not for ever.
-TIMEOUT_S = 3.0
+TIMEOUT_S = 4.5
 
 
 class Rejected(Forbidden):

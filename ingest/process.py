@@ -17,7 +17,8 @@ log = logger(__name__)
 
 STDERR_LINES = 40
 LINE_LIMIT = 4096
-READ_BYTES = 256 * 1024
+#: Below the size from which malloc maps and unmaps memory for every single read.
+READ_BYTES = 64 * 1024
 #: Room for most of a second of video while the loop is busy; the default of 64 kB is a sixth of one.
 PIPE_BYTES = 256 * 1024
 _SETPRIV = shutil.which("setpriv")

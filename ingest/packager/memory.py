@@ -8,7 +8,7 @@ state is left out on purpose: a new process gets a new input, which begins a new
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 VERSION = 1
 #: Boundaries that are kept: as many as a rung could still have missed.
-BOUNDARIES = 16
+BOUNDARIES = 8
 
 
 class Forgotten(ValueError):
@@ -32,11 +32,13 @@ class Forgotten(ValueError):
 
 
 class Notebook:
-    """Writes down a stream, ten times a second: what no longer changes is JSON text once."""
+    """Writes down a stream, ten times a second: what changes with segments only is kept as text."""
 
     def __init__(self, live: LiveStream) -> None:
         self._live = live
-        self._segments: dict[tuple[str, int], tuple[int, str]] = {}
+        self._session: tuple[object, str] = (None, "")
+        self._renditions: dict[str, tuple[object, str]] = {}
+        self._segments: dict[str, dict[int, tuple[int, str]]] = {}
 
     def text(self) -> str:
         """JSON from which `restore` goes on; "null" before anything was published."""
@@ -44,40 +46,63 @@ class Notebook:
         lead = live._lead
         if lead is None or lead._targets is None or not lead.rendition.listed:
             return "null"
-        schedule = lead.schedule
-        fixed = {
-            "version": VERSION,
-            "source": live._source,
-            "sibling": live._sibling.rendition.name if live._sibling else None,
-            "targets": list(lead._targets),
-            "epoch": lead.epoch,
-            "wall_end": schedule._wall_end.isoformat() if schedule._wall_end else None,
-            "boundaries": [_boundary(b) for b in list(schedule._boundaries)[-BOUNDARIES:]],
-            "durations": list(schedule._durations.items())[-BOUNDARIES:],
-        }
+        boundaries = lead.schedule._boundaries
+        newest = boundaries[-1].msn if boundaries else 0
+        mark = (lead.epoch, newest, lead.rendition.complete_msn)
+        if self._session[0] != mark:
+            self._session = (mark, _dumps(_session(live, lead))[:-1])
         renditions = ",".join(self._rendition(r) for r in live._renditions.values())
-        return f'{json.dumps(fixed)[:-1]},"renditions":[{renditions}]}}'
+        return f'{self._session[1]},"renditions":[{renditions}]}}'
 
     def _rendition(self, rendition: Rendition) -> str:
-        text = json.dumps(_rendition(self._live, rendition))
+        """One rendition: first what a part changes, then what a segment changes."""
         playlist = rendition._playlist
+        mark = (
+            rendition.complete_msn,
+            rendition._init_count,
+            rendition.ended,
+            len(rendition._lingering),
+            len(playlist._with_parts) if playlist else 0,
+            playlist._first_msn if playlist else 0,
+        )
+        known = self._renditions.get(rendition.name)
+        if known is None or known[0] != mark:
+            known = (mark, self._slow(rendition, playlist))
+            self._renditions[rendition.name] = known
+        return f"{_dumps(_fast(self._live, rendition, playlist))[:-1]},{known[1]}"
+
+    def _slow(self, rendition: Rendition, playlist: MediaPlaylist | None) -> str:
         listed = self._listed(rendition.name, playlist) if playlist else ""
-        return f'{text[:-1]},"segments":[{listed}]}}'
+        return f'{_dumps(_slow(rendition, playlist))[1:-1]},"segments":[{listed}]}}'
 
     def _listed(self, name: str, playlist: MediaPlaylist) -> str:
-        texts = []
-        kept: dict[tuple[str, int], tuple[int, str]] = {}
+        known = self._segments.get(name, {})
+        kept: dict[int, tuple[int, str]] = {}
         for segment in playlist._segments:
-            key = (name, segment.msn)
-            known = self._segments.get(key)
             # A closed segment changes once more: its list of parts is forgotten.
-            if known is None or known[0] != len(segment.part_lines):
-                known = (len(segment.part_lines), json.dumps(_segment(segment)))
-            kept[key] = known
-            texts.append(known[1])
-        others = {key: text for key, text in self._segments.items() if key[0] != name}
-        self._segments = {**others, **kept}
-        return ",".join(texts)
+            text = known.get(segment.msn)
+            if text is None or text[0] != len(segment.part_lines):
+                text = (len(segment.part_lines), _dumps(_segment(segment)))
+            kept[segment.msn] = text
+        self._segments[name] = kept
+        return ",".join(text for _, text in kept.values())
+
+
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _session(live: LiveStream, lead: Lead) -> Json:
+    schedule = lead.schedule
+    return {
+        "version": VERSION,
+        "source": live._source,
+        "sibling": live._sibling.rendition.name if live._sibling else None,
+        "targets": list(lead._targets or ()),
+        "epoch": lead.epoch,
+        "wall_end": schedule._wall_end.isoformat() if schedule._wall_end else None,
+        "boundaries": [_boundary(b) for b in list(schedule._boundaries)[-BOUNDARIES:]],
+        "durations": list(schedule._durations.items())[-BOUNDARIES:],
+    }
 
 
 def restore(
@@ -124,27 +149,27 @@ def _restore(
 
 
 def _settle_barren(live: LiveStream, lead: Lead, targets: Targets) -> None:
-    """A segment the source had begun and published nothing of: its pictures died with the process.
+    """Segments that were begun and nothing of them published: their samples died with the process.
 
-    It never was, unless sound of it was out already: then it is a hole of that length.
+    A rendition that follows lists the number as a hole when it goes on. The source's own never was,
+    unless sound of it was out already: then it is a hole of that length.
     """
     source = lead.rendition
     opened = source._segment
-    if opened is None or source._parts:
-        return
-    boundary = opened[0]
     heard = 0
     for rendition in live._renditions.values():
         playlist = rendition._playlist
         if rendition._segment is None or playlist is None or playlist._open is None:
             continue
-        if rendition.open_msn == boundary.msn and not rendition._parts:
+        if not rendition._parts:
             rendition._segment = playlist._open = None
-        elif rendition.open_msn == boundary.msn:
+        elif opened is not None and rendition.open_msn == opened[0].msn:
             heard = max(heard, playlist._open.duration_us)
+    if opened is None or source._parts:
+        return
     if heard:
-        source.add_gap(boundary, heard, targets)
-        lead.schedule._durations[boundary.msn] = heard
+        source.add_gap(opened[0], heard, targets)
+        lead.schedule._durations[opened[0].msn] = heard
     else:
         lead.schedule._boundaries.pop()
 
@@ -176,7 +201,7 @@ def _recall_lead(lead: Lead, state: Json, targets: Targets) -> None:
     schedule._wall = schedule._boundaries[-1].wall
 
 
-def _rendition(live: LiveStream, rendition: Rendition) -> Json:
+def _fast(live: LiveStream, rendition: Rendition, playlist: MediaPlaylist | None) -> Json:
     follower: Follower | None = live._followers.get(rendition.name)
     if live._sibling is not None and live._sibling.rendition is rendition:
         follower = live._sibling
@@ -184,15 +209,23 @@ def _rendition(live: LiveStream, rendition: Rendition) -> Json:
     return {
         "name": rendition.name,
         "number": rendition._number,
+        "closed_msn": follower._closed_msn if follower else 0,
+        "open": [_boundary(opened[0]), opened[1].isoformat()] if opened else None,
+        "edge_us": playlist._edge_us if playlist else 0,
+        "last_part": playlist.last_part if playlist else None,
+        "listed": _segment(playlist._open) if playlist and playlist._open else None,
+    }
+
+
+def _slow(rendition: Rendition, playlist: MediaPlaylist | None) -> Json:
+    return {
         "init_name": rendition._init_name,
         "init_count": rendition._init_count,
         "old_inits": rendition._old_inits,
         "lingering": rendition._lingering,
         "measured": [rendition._media_bits, rendition._media_us, rendition._peak],
         "ended": rendition.ended,
-        "closed_msn": follower._closed_msn if follower else 0,
-        "open": [_boundary(opened[0]), opened[1].isoformat()] if opened else None,
-        "playlist": _playlist(rendition._playlist) if rendition._playlist else None,
+        "playlist": _playlist(playlist) if playlist else None,
     }
 
 
@@ -218,11 +251,11 @@ def _recall(
     if playlist is None:
         return
     rendition._targets = targets
-    rendition._playlist = _playlist_of(playlist, kept["segments"], config, targets)
+    rendition._playlist = _playlist_of(kept, config, targets)
     if kept["open"] is not None:
         boundary, wall = kept["open"]
         rendition._segment = (_boundary_of(boundary), datetime.fromisoformat(wall))
-        named = playlist["open"]["part_names"] if playlist["open"] else []
+        named = kept["listed"]["part_names"] if kept["listed"] else []
         rendition._parts = [read(name, part) for part in named]
 
 
@@ -244,34 +277,26 @@ def _playlist(playlist: MediaPlaylist) -> Json:
     return {
         "discontinuity_sequence": playlist._discontinuity_sequence,
         "first_msn": playlist._first_msn,
-        "edge_us": playlist._edge_us,
         "complete_msn": playlist.complete_msn,
-        "last_part": playlist.last_part,
         "with_parts": [segment.msn for segment in playlist._with_parts],
-        "open": _segment(playlist._open) if playlist._open else None,
     }
 
 
-def _playlist_of(
-    kept: Json, segments: list[Json], config: PackagerConfig, targets: Targets
-) -> MediaPlaylist:
+def _playlist_of(kept: Json, config: PackagerConfig, targets: Targets) -> MediaPlaylist:
+    slow = kept["playlist"]
     playlist = MediaPlaylist(
         targets,
         round(config.window_s * 1_000_000),
-        kept["first_msn"],
-        kept["discontinuity_sequence"],
+        slow["first_msn"],
+        slow["discontinuity_sequence"],
     )
     playlist._edge_us = kept["edge_us"]
-    playlist.complete_msn = kept["complete_msn"]
+    playlist.complete_msn = slow["complete_msn"]
     playlist.last_part = tuple(kept["last_part"])
-    playlist._segments.extend(_segments(segments))
+    playlist._segments.extend(Segment(**segment) for segment in kept["segments"])
     playlist._with_parts.extend(
-        segment for segment in playlist._segments if segment.msn in kept["with_parts"]
+        segment for segment in playlist._segments if segment.msn in slow["with_parts"]
     )
-    if kept["open"] is not None:
-        playlist._open = Segment(**kept["open"])
+    if kept["listed"] is not None:
+        playlist._open = Segment(**kept["listed"])
     return playlist
-
-
-def _segments(kept: Iterable[Json]) -> Iterable[Segment]:
-    return (Segment(**segment) for segment in kept)

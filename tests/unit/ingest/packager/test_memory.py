@@ -34,9 +34,9 @@ def kill(session: Session) -> None:
     session.keep(events)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
-    lives=st.lists(st.floats(0.3, 9), min_size=1, max_size=4),
+    lives=st.lists(st.floats(0.3, 7), min_size=1, max_size=3),
     gop=st.sampled_from([15, 30, 60, 75]),
     audio=st.booleans(),
 )
