@@ -64,6 +64,8 @@ RESTART_WINDOW_S = 60.0
 #: browser plays: a player reads it once.
 RUNGS_S = 1.0
 COMPATIBLE_RUNG_S = 6.0
+#: An input that was heard of so lately is there, whatever else is not.
+FLOWING_S = 3.0
 #: How much of a segment is looked at for its picture and its loudness: about a second.
 LOOKED_AT_PARTS = 4
 #: A passing fault is shown to the streamer this long.
@@ -168,6 +170,7 @@ class Broadcast:
         self._fresh = True
         self._listed_since: float | None = None
         self._offered_msn = -1
+        self._heard_at = 0.0
         self._photographed: float | None = None
         self._inits: dict[str, bytes] = {}
         self._ending = False
@@ -367,10 +370,17 @@ class Broadcast:
         if self._ending and not self._inputs:
             self._finish()
 
+    def flowing(self, now: float) -> str | None:
+        """The name of the input whose media arrived in the last seconds."""
+        if not self._inputs or now - self._heard_at > FLOWING_S:
+            return None
+        return self._inputs[0].name
+
     # Packets
 
     def _on_data(self, data: bytes) -> None:
         source = self._inputs[0]
+        self._heard_at = time.monotonic()
         if source.failed:
             return
         try:

@@ -54,6 +54,8 @@ log = logger(__name__)
 
 #: With the check of the key (ingest.gate) less than the 9 s that nginx waits for an answer.
 ADMIT_S = 4.0
+#: What is still to be written down when the service stops gets this long.
+LAST_WORDS_S = 1.5
 #: Removing media is put off this much past their window: a playlist may have just been fetched.
 LINGER_S = 10.0
 
@@ -269,6 +271,11 @@ class Director:
             await asyncio.wait_for(show.ledger.settled(), 2)
         return {"ended": True}
 
+    def flowing(self, now: float) -> set[str]:
+        """Names of the inputs whose media arrived in the last seconds."""
+        names = (show.broadcast.flowing(now) for show in self.shows.values())
+        return {name for name in names if name is not None}
+
     async def check_keys(self) -> None:
         """End streams whose key or account is no longer good, in case the event is lost."""
         in_use = [s.publisher.key_id for s in self.sessions.running() if s.publisher]
@@ -465,10 +472,10 @@ class Director:
     async def stop(self) -> None:
         """Let go of everything without ending it: the next life of this service goes on."""
         self._stopping = True
-        for show in list(self.shows.values()):
-            await show.broadcast.close()
+        shows = list(self.shows.values())
+        await asyncio.gather(*(show.broadcast.close() for show in shows))
         await self.tasks.close()
-        for show in list(self.shows.values()):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(show.ledger.settled(), 1)
-            await show.tasks.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await asyncio.gather(*(show.ledger.settled() for show in shows))
+        await asyncio.gather(*(show.tasks.close() for show in shows))

@@ -42,9 +42,13 @@ async def reconcile_once(director: Director, nginx: IngestNginx) -> None:
         stat = await nginx.stat()
     except Unavailable as error:
         log.warning("nginx_silent", reason=error.message)
-        effects = director.sessions.stat(None, {}, asked_at, time.monotonic())
+        now = time.monotonic()
+        effects = director.sessions.stat(None, {}, asked_at, now, director.flowing(now))
     else:
-        effects = director.sessions.stat(stat.boot, stat.publishers, asked_at, time.monotonic())
+        now = time.monotonic()
+        effects = director.sessions.stat(
+            stat.boot, stat.publishers, asked_at, now, director.flowing(now)
+        )
     director.carry_out(effects)
 
 

@@ -19,7 +19,7 @@ counts as a stop.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -308,17 +308,27 @@ class Sessions:
     # Everything else that happens to a session
 
     def stat(
-        self, boot: str | None, publishers: Mapping[str, int], asked_at: float, now: float
+        self,
+        boot: str | None,
+        publishers: Mapping[str, int],
+        asked_at: float,
+        now: float,
+        flowing: Collection[str] = (),
     ) -> list[Effect]:
         """Compare with nginx's own list: `publishers` maps stream name → client id.
 
         `boot` is None when nginx does not answer. `asked_at` is when the list was asked for: a
-        publisher admitted after that cannot be in it.
+        publisher admitted after that cannot be in it. `flowing` are names whose media arrived just
+        now: whatever the list says (or the lack of one, on a machine that is too busy to answer),
+        they are there.
         """
         effects: list[Effect] = []
         for session in self.running():
             publisher = session.publisher
             if publisher is None or publisher.since >= asked_at:
+                continue
+            if publisher.name in flowing:
+                session.missed = 0
                 continue
             restarted = boot is not None and boot != publisher.connection.boot
             there = publishers.get(publisher.name) == publisher.connection.client

@@ -237,6 +237,19 @@ def test_stat_asked_before_the_publish_says_nothing_about_it() -> None:
     assert m.stat("b2", {}, asked_at=4.9, now=6) == []
 
 
+@pytest.mark.parametrize("boot", [None, "b1", "b2"])
+def test_media_that_flow_are_believed_before_any_list(boot: str | None) -> None:
+    m = machine()
+    session = live(m)
+    assert session.publisher
+    flowing = {session.publisher.name}
+    for poll in range(1, 9):
+        assert m.stat(boot, {}, asked_at=poll, now=poll, flowing=flowing) == []
+    m.stat(boot, {}, asked_at=10, now=10)
+    m.stat(boot, {}, asked_at=13, now=13)
+    assert session.phase is Phase.RECONNECTING
+
+
 def test_end_stream_drops_ends_and_holds_the_encoder_off() -> None:
     m = machine()
     session = live(m)
