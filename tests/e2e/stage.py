@@ -171,7 +171,9 @@ def settings(**changes: object) -> dict[str, str]:
 @contextlib.contextmanager
 def start_stage(data: Path, *arguments: str, **changes: object) -> Iterator[Stage]:
     """An instance of its own, sized for tests; `arguments` are those of `up`."""
-    with start_instance(data, *arguments, environment=settings(**changes)) as instance:
+    # How soon it is ready is not what these tests are about.
+    environment = settings(**changes)
+    with start_instance(data, *arguments, environment=environment, within_s=180) as instance:
         yield Stage(instance)
 
 
@@ -216,8 +218,8 @@ class Streamer:
 
     async def __aexit__(self, *_: object) -> None:
         await self._cancel()
-        if self.legs:
-            await self.legs[-1].connection.cut()
+        for leg in self.legs:
+            await leg.connection.cut()
 
     @property
     def connection(self) -> Connection:
@@ -285,6 +287,7 @@ class Streamer:
                 await connection.push([moved], began=self._began + start / 1000)
                 leg.sent.append(moved)
         except Rejected:
+            await connection.cut()
             return
         raise AssertionError("the sample is too short for this test")
 
