@@ -315,10 +315,11 @@ class LiveStream:
         """Whether every rendition that has not ended has a whole segment, so that a multivariant
         playlist made now is complete. An audio-only sibling of a silent source does not count.
         """
+        sound = self._inputs[self._source].shown.get("audio") is not None
         return all(
             rendition.listed or rendition.ended
             for name, rendition in self._renditions.items()
-            if name in self._inputs
+            if name in self._inputs or sound
         )
 
     def multivariant(self) -> str | None:
