@@ -29,7 +29,9 @@ class ProcessSpec:
     ready: Probe | None = None
     alive: Probe | None = None
     before_start: Callable[[], Awaitable[None]] | None = None
-    ready_timeout_s: float = 30.0
+    # Long: on a small machine that is busy, Python services have needed more than half a minute. One that
+    # ends is noticed at once.
+    ready_timeout_s: float = 120.0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout_s: float = 5.0
     # What the kernel sends when the supervisor dies.
