@@ -229,6 +229,7 @@ class Broadcast:
                 name,
                 self._on_data,
                 transcode_audio=self.transcode_audio,
+                on_late_track=lambda: self._late_track(name),
             )
         except OSError as error:
             raise Unavailable("The media worker could not be started.") from error
@@ -349,6 +350,14 @@ class Broadcast:
             return
         source.over.set()
         self.tasks.spawn(self._reconnect(source.name), f"restart-{source.name}")
+
+    def _late_track(self, name: str) -> None:
+        """Sound (or picture) began after the worker had settled: only a new one takes it in."""
+        source = self._inputs[0] if self._inputs else None
+        if source is None or source.name != name or source.over.is_set():
+            return
+        log.info("late_track", session=self.session)
+        self.restart(source, "late_track", "Sound or picture began late.")
 
     async def _reconnect(self, name: str) -> None:
         try:

@@ -75,6 +75,11 @@ def source(program: str, url: str, *, transcode_audio: bool = False) -> list[str
     ]
 
 
+def tells_of_late_track(line: str) -> bool:
+    """Whether a line of stderr says that a track came too late to be written."""
+    return "New audio stream with index" in line or "New video stream with index" in line
+
+
 def ladder(
     program: str,
     rungs: Sequence[Rung],

@@ -44,11 +44,17 @@ def guarded(argv: Sequence[str]) -> list[str]:
 class Child:
     """A running program in a process group of its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process, name: str) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        name: str,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
         self.name = name
         self.pid = process.pid
         self.tail: deque[str] = deque(maxlen=STDERR_LINES)
         self._process = process
+        self._on_line = on_line
         self._reading = asyncio.create_task(self._read_stderr(), name=f"stderr-{name}")
 
     @classmethod
@@ -60,8 +66,12 @@ class Child:
         stdin: int = asyncio.subprocess.DEVNULL,
         stdout: int = asyncio.subprocess.DEVNULL,
         pass_fds: Sequence[int] = (),
+        on_line: Callable[[str], None] | None = None,
     ) -> Child:
-        """Start `argv`; the descriptors given are the caller's to close. Raises OSError."""
+        """Start `argv`; the descriptors given are the caller's to close. Raises OSError.
+
+        `on_line` is given every line of its stderr.
+        """
         process = await asyncio.create_subprocess_exec(
             *guarded(argv),
             stdin=stdin,
@@ -71,7 +81,7 @@ class Child:
             start_new_session=True,
             limit=LINE_LIMIT,
         )
-        return cls(process, name)
+        return cls(process, name, on_line)
 
     async def _read_stderr(self) -> None:
         stderr = self._process.stderr
@@ -85,7 +95,10 @@ class Child:
                 continue
             if not line:
                 return
-            self.tail.append(line.decode("utf-8", "replace").rstrip()[:500])
+            text = line.decode("utf-8", "replace").rstrip()[:500]
+            self.tail.append(text)
+            if self._on_line is not None:
+                self._on_line(text)
 
     @property
     def returncode(self) -> int | None:

@@ -41,13 +41,23 @@ class Worker:
         on_data: Callable[[bytes], None],
         *,
         transcode_audio: bool,
+        on_late_track: Callable[[], None],
     ) -> Worker:
-        """Start ffmpeg on `url`/`name`. Raises OSError when it cannot be started."""
+        """Start ffmpeg on `url`/`name`. Raises OSError when it cannot be started.
+
+        `on_late_track` is called when sound (or picture) begins after ffmpeg had settled on what
+        there is: it leaves that out until it is started again.
+        """
+
+        def on_line(line: str) -> None:
+            if ffmpeg.tells_of_late_track(line):
+                on_late_track()
+
         read, write = os.pipe()
         widen(read)
         argv = ffmpeg.source(program, f"{url}/{name}", transcode_audio=transcode_audio)
         try:
-            child = await Child.start(argv, f"source-{name}", stdout=write)
+            child = await Child.start(argv, f"source-{name}", stdout=write, on_line=on_line)
         except BaseException:
             os.close(read)
             raise

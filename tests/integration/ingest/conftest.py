@@ -43,7 +43,7 @@ def made(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("sources")
     program = stage.environment["FOOTLIGHT_FFMPEG_PATH"]
 
-    def make(video: str, audio: str | None = "aac", seconds: int = 12) -> Path:
+    def make(video: str, audio: str | None = "aac", seconds: int = 8) -> Path:
         path = folder / f"{video}-{audio}-{seconds}.flv"
         if not path.exists():
             sound = (*SOUND, "-c:a", *AUDIO[audio], "-b:a", "64k") if audio else ()

@@ -8,13 +8,15 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import av
 import pytest
 
 from tests.e2e.follower import Follower, Rendition, access_units
-from tests.e2e.stage import Stage, state_of
+from tests.e2e.samples import AUDIO, Recipe
+from tests.e2e.stage import Stage, command_line, descendants, frozen, state_of
 from tests.harness import eventually_async
 from tests.integration.ingest.conftest import RUNG, Made, Push
 
@@ -141,3 +143,63 @@ async def test_hevc_comes_back_by_the_encoders_reconnect_when_its_worker_dies(
             await asyncio.wait_for(following, 20)
         assert follower.source.discontinuities() == 1
         assert follower.source.findings() == []
+
+
+async def test_sound_that_begins_late_is_heard(stage: Stage) -> None:
+    whole = Recipe(seconds=30, fps=30, gop=1, channels=1).make()
+    header = next(tag for tag in whole.tags if tag.kind == AUDIO)
+    late = [tag for tag in whole.tags if tag.kind != AUDIO or tag.time >= 6000]
+    begin = next(i for i, tag in enumerate(late) if tag.kind == AUDIO)
+    late.insert(begin, replace(header, time=6000))
+    async with stage.channel() as channel, await stage.publisher(channel.key) as connection:
+        pushing = asyncio.create_task(connection.push(late))
+
+        async def heard() -> bool:
+            answer = await channel.client.get(f"/live/{channel.login}/index.m3u8")
+            return "mp4a" in answer.text
+
+        await eventually_async(heard, within_s=25, what="sound is offered")
+        pushing.cancel()
+
+
+async def test_a_rung_that_cannot_keep_up_is_ended(stage: Stage, push: Push, made: Made) -> None:
+    """Its transcoder stands still: the source does not notice, the rung ends for good."""
+    async with stage.channel() as channel:
+        async with push(channel.publish_url, made("h264", "aac", 40)):
+            live = await state_of(stage, channel.login, "live")
+            url = f"/live/{channel.login}/index.m3u8"
+
+            async def offered() -> str:
+                text = (await channel.client.get(url)).text
+                assert f"/{RUNG}/" in text
+                return text
+
+            text = await eventually_async(offered, within_s=15, what="the rung is there")
+            media = {
+                line.split("/")[-2]: f"/live/{channel.login}/{line}"
+                for line in text.splitlines()
+                if line and line[0] != "#"
+            }
+            (transcoder,) = transcoders(stage, live["session"])
+            with frozen(transcoder):
+
+                async def ended() -> bool:
+                    return "#EXT-X-ENDLIST" in (await channel.client.get(media[RUNG])).text
+
+                await eventually_async(ended, within_s=25, what="the rung has ended")
+                source = (await channel.client.get(media["source"])).text
+                assert "#EXT-X-ENDLIST" not in source and "#EXT-X-DISCONTINUITY\n" not in source
+
+                async def withdrawn() -> bool:
+                    return f"/{RUNG}/" not in (await channel.client.get(url)).text
+
+                await eventually_async(withdrawn, what="it is offered no more")
+
+
+def transcoders(stage: Stage, session: str) -> list[int]:
+    """ffmpeg processes that read a source from a pipe."""
+    return [
+        pid
+        for pid in descendants(stage.instance.pid("ingest"))
+        if "force_key_frames" in " ".join(command_line(pid))
+    ]

@@ -13,6 +13,7 @@ from ingest.ffmpeg import (
     ladder,
     level,
     source,
+    tells_of_late_track,
     thumbnail,
     volume,
 )
@@ -39,6 +40,12 @@ def test_sound_that_cmaf_cannot_carry_becomes_aac() -> None:
     at = plain.index("-c:a")
     assert odd[: at + 4] == [*plain[:at], "-c:a", "aac", "-b:a", "160k"]
     assert odd[at + 4 :] == plain[at + 2 :]
+
+
+def test_a_track_that_comes_late_is_told() -> None:
+    line = "[in#0/flv @ 0x5] New audio stream with index 1 at pos:123456 and DTS:4.98s"
+    assert tells_of_late_track(line)
+    assert not tells_of_late_track(line.replace("audio", "data"))
 
 
 def encoded(rung: Rung, audio: bool = True) -> list[str]:
