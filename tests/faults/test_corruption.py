@@ -117,7 +117,9 @@ SPOILINGS = {
     "no keyframe": Spoiling(_no_keyframe, ("nothing_playable",), 10),
     "one picture, then none": Spoiling(_one_picture, ("nothing_playable", "no_video"), 10),
     "another audio codec in mid-stream": Spoiling(_mp3, ("audio_stopped", "audio_codec")),
-    "another video codec in mid-stream": Spoiling(_hevc, ("video_stopped", "video_gaps")),
+    "another video codec in mid-stream": Spoiling(
+        _hevc, ("video_stopped", "video_gaps", "worker_died")
+    ),
     "times that begin at 10 h": Spoiling(_late, ()),
     "times that jump by 10 h": Spoiling(_jump, ("timestamps_reset",)),
     "times that go back by 4 s": Spoiling(_back, ("timestamps_reset", "keyframe_interval")),
