@@ -41,7 +41,13 @@ const CONTROLS_MS = 1200;
 /** The picture goes first: media-chrome's elements come to life in place once it is there. */
 function useControls(started: boolean) {
   useEffect(() => {
-    const timer = setTimeout(() => void import('./controls'), started ? 0 : CONTROLS_MS);
+    let timer = setTimeout(load, started ? 0 : CONTROLS_MS);
+    function load() {
+      // The network may be away just now; the picture recovers by itself, and so do the controls.
+      import('./controls').catch(() => {
+        timer = setTimeout(load, CONTROLS_MS);
+      });
+    }
     return () => clearTimeout(timer);
   }, [started]);
 }
