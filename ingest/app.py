@@ -21,6 +21,7 @@ from ingest.machine import Machine, learn
 from ingest.metrics import IngestMetrics
 from ingest.nginx import open_nginx
 from ingest.publisher import MediaFolder
+from ingest.reception import Reception
 from ingest.reconcile import reconcile, watch_health, watch_viewers
 from ingest.records import Records
 
@@ -45,12 +46,13 @@ async def build(service: Service) -> None:
     media = MediaFolder(settings.media_dir, settings.media_quota_bytes)
     machine = Machine()
     attempts = Attempts(database, metrics)
+    records = Records(database, settings.node_id)
+    gate = Gate(database, derive(settings, Purpose.STREAM_KEY_PEPPER))
     director = await service.enter(
         _open_director(
             Director(
                 settings,
-                records=Records(database, settings.node_id),
-                gate=Gate(database, derive(settings, Purpose.STREAM_KEY_PEPPER)),
+                records=records,
                 attempts=attempts,
                 nginx=nginx,
                 edges=edges,
@@ -64,10 +66,20 @@ async def build(service: Service) -> None:
 
     service.spawn(edges.run(), "edges")
     service.spawn(machine.watch(), "machine")
+    # Before hooks come in: they are about the sessions taken up here.
+    adopted = await director.adopt()
+    app = make_app(service)
+    reception = Reception(director, gate=gate, attempts=attempts, records=records, media=media)
+    add_routes(app, reception)
+    await service.listen(app, settings.ingest_listen)
+    # nginx asks us about every worker that subscribes.
+    director.rejoin(adopted)
+
     service.spawn(attempts.run(), "attempts")
     service.spawn(relay(database, bus, settings), "outbox")
     service.spawn(director.keep_deadlines(), "deadlines")
-    service.spawn(reconcile(director, nginx, settings), "reconcile")
+    service.spawn(director.keep_rows(), "rows")
+    service.spawn(reconcile(director, nginx, gate, settings), "reconcile")
     service.spawn(watch_health(director, database), "health")
     service.spawn(watch_viewers(director, edges, database), "viewers")
     service.spawn(
@@ -78,9 +90,3 @@ async def build(service: Service) -> None:
     )
     service.spawn(learn(machine, program, settings.data_dir / "encoders.json"), "encoders")
     await bus.respond(END_STREAM, director.end_stream)
-
-    # Before hooks come in: they are about the sessions taken up here.
-    await director.adopt()
-    app = make_app(service)
-    add_routes(app, director)
-    await service.listen(app, settings.ingest_listen)

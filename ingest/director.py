@@ -13,17 +13,17 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from core.errors import DomainError, Forbidden, Unavailable
+from core.errors import Unavailable
 from core.events import Event, StreamKeyRevoked, UserDeleted
 from core.logs import logger
 from core.settings import Settings
 from ingest import states
 from ingest.adoption import Left, ask_nginx, read_notes
 from ingest.attempts import Attempt, Attempts
-from ingest.broadcast import Broadcast, Kit, Verdict
+from ingest.broadcast import Broadcast
 from ingest.edge import Edges
-from ingest.gate import MESSAGES, Gate, Rejected, rejected
-from ingest.hooks import Call
+from ingest.gate import MESSAGES
+from ingest.kit import Kit, Verdict
 from ingest.machine import Machine
 from ingest.metrics import IngestMetrics
 from ingest.nginx import IngestNginx
@@ -31,31 +31,27 @@ from ingest.packager.memory import Forgotten
 from ingest.publisher import MediaFolder
 from ingest.records import Records, Show
 from ingest.session import (
-    Admitted,
     Changed,
-    Connection,
     Detach,
     Drop,
     Effect,
     EndReason,
     Phase,
     Policy,
-    Refused,
     Session,
     Sessions,
     Silent,
     TakenOver,
 )
-from ingest.store import KeyRow
 from ingest.tasks import Tasks
 from ingest.thumbnails import Photographer
 
 log = logger(__name__)
 
-#: With the check of the key (ingest.gate) less than the 9 s that nginx waits for an answer.
-ADMIT_S = 4.0
 #: What is still to be written down when the service stops gets this long.
 LAST_WORDS_S = 1.5
+#: Rows without a session are looked for this often, seconds.
+ROWS_S = 15.0
 #: Removing media is put off this much past their window: a playlist may have just been fetched.
 LINGER_S = 10.0
 
@@ -68,7 +64,6 @@ class Director:
         settings: Settings,
         *,
         records: Records,
-        gate: Gate,
         attempts: Attempts,
         nginx: IngestNginx,
         edges: Edges,
@@ -89,7 +84,6 @@ class Director:
         self.tasks = Tasks()
         self._settings = settings
         self._records = records
-        self._gate = gate
         self._attempts = attempts
         self._nginx = nginx
         self._edges = edges
@@ -105,121 +99,13 @@ class Director:
             metrics=metrics,
             host=self,
         )
-        self._logins: dict[int, str] = {}
+        self.logins: dict[int, str] = {}
         #: Channels whose encoder sends sound that has to be transcoded.
         self._odd_audio: set[int] = set()
-        self._asking: set[Connection] = set()
-        self._admitting: dict[str, asyncio.Future[None]] = {}
         self._deadline_changed = asyncio.Event()
-        self._stopping = False
+        self.stopping = False
 
-    # Hooks (ingest.hooks.Desk)
-
-    async def publish(self, call: Call) -> str:
-        """Admit a publisher: its worker has subscribed when this returns the name to publish under."""
-        began = time.monotonic()
-        key: KeyRow | None = None
-        self._asking.add(call.connection)
-        try:
-            if self._stopping:
-                raise rejected("stopping")
-            key = await self._gate.check(call.name)
-            async with asyncio.timeout(ADMIT_S):
-                name = await self._admit(call, key)
-        except TimeoutError as error:
-            self._refused(call, key.channel_id if key else None, rejected("unavailable"))
-            raise rejected("unavailable") from error
-        except Rejected as refusal:
-            channel = refusal.channel_id or (key.channel_id if key else None)
-            self._refused(call, channel, refusal)
-            raise
-        except Unavailable as error:
-            self._refused(call, key.channel_id if key else None, rejected("unavailable"))
-            log.error("publish_unavailable", reason=error.message, cause=repr(error.__cause__))
-            raise
-        finally:
-            self._asking.discard(call.connection)
-        log.info(
-            "publish_admitted",
-            channel_id=key.channel_id,
-            name=name,
-            address=call.address,
-            ms=round((time.monotonic() - began) * 1000),
-        )
-        return name
-
-    def _refused(self, call: Call, channel: int | None, refusal: DomainError) -> None:
-        self._attempts.note(Attempt(channel, refusal.code, refusal.message))
-        log.info("publish_refused", channel_id=channel, code=refusal.code, address=call.address)
-
-    async def _admit(self, call: Call, key: KeyRow) -> str:
-        channel = key.channel_id
-        if self.sessions.of_channel(channel) is None and not self._media.has_room_for_another:
-            raise rejected("media_full", channel)
-        self._logins[channel] = key.login
-        answer = self.sessions.admit(call.connection, channel, key.id, call.order, time.monotonic())
-        if isinstance(answer, Refused):
-            raise rejected(answer.reason.value, channel)
-        name = answer.publisher.name
-        if answer.repeat:
-            with contextlib.suppress(KeyError):
-                await self._admitting[name]
-            return name
-        waiting = asyncio.get_running_loop().create_future()
-        self._admitting[name] = waiting
-        try:
-            await asyncio.gather(*self.carry_out(answer.effects))
-            await self._prepare(answer)
-        except BaseException:
-            self.carry_out(self.sessions.abandon(call.connection, time.monotonic()))
-            raise
-        finally:
-            del self._admitting[name]
-            waiting.set_result(None)
-        if answer.session.publisher is not answer.publisher:
-            # Gone, or taken over, while its worker subscribed.
-            raise rejected("stale_connection", channel)
-        self._attempts.note(Attempt(channel, "accepted", "Your encoder is connected.", key.id))
-        return name
-
-    async def _prepare(self, admitted: Admitted) -> None:
-        """Have the worker subscribe and the stream written down, side by side."""
-        show = self.shows[admitted.session.id]
-        await asyncio.gather(
-            show.broadcast.connect(admitted.publisher.name), self._write_down(show)
-        )
-
-    async def _write_down(self, show: Show) -> None:
-        """The stream's row, after the end of the channel's stream before it. Raises Unavailable."""
-        for other in list(self.shows.values()):
-            if other.session.channel_id == show.session.channel_id and other is not show:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(other.ledger.settled(), 1)
-        await self._records.begin(show)
-
-    async def play(self, call: Call) -> None:
-        """Only our own workers play, each its own stream."""
-        for show in self.shows.values():
-            if show.broadcast.subscriber(call.name, call.connection.client):
-                return
-        raise Forbidden("Streams are not played from here.")
-
-    async def update(self, call: Call) -> None:
-        """A publisher goes on only while it is the one of its session."""
-        if call.connection in self._asking:
-            # nginx asks about it every few seconds even while its publish waits for an answer.
-            return
-        if self.sessions.of_connection(call.connection) is None:
-            log.info("publisher_not_ours", connection=str(call.connection))
-            raise Forbidden("This publisher is not known.")
-
-    def publish_done(self, call: Call) -> None:
-        self.carry_out(self.sessions.publish_done(call.connection, call.order, time.monotonic()))
-
-    def disconnect(self, call: Call) -> None:
-        self.carry_out(self.sessions.disconnect(call.connection, call.order, time.monotonic()))
-
-    # What broadcasts report (ingest.broadcast.Host)
+    # What broadcasts report (ingest.kit.Host)
 
     def playable(self, name: str) -> None:
         self.carry_out(self.sessions.media(name))
@@ -231,7 +117,7 @@ class Director:
         log.warning("input_unusable", session=session.id, code=code, verdict=verdict.value)
         self._attempts.note(Attempt(session.channel_id, code, message))
         show = self.shows.get(session.id)
-        if show and show.broadcast.transcode_audio:
+        if show and show.broadcast.inputs.transcode_audio:
             self._odd_audio.add(session.channel_id)
         now = time.monotonic()
         if verdict is Verdict.DROP:
@@ -273,16 +159,12 @@ class Director:
 
     def flowing(self, now: float) -> set[str]:
         """Names of the inputs whose media arrived in the last seconds."""
-        names = (show.broadcast.flowing(now) for show in self.shows.values())
+        names = (show.broadcast.inputs.flowing(now) for show in self.shows.values())
         return {name for name in names if name is not None}
 
-    async def check_keys(self) -> None:
-        """End streams whose key or account is no longer good, in case the event is lost."""
-        in_use = [s.publisher.key_id for s in self.sessions.running() if s.publisher]
-        if not in_use:
-            return
-        for key_id in await self._gate.revoked(in_use):
-            self.carry_out(self.sessions.revoke(key_id, time.monotonic()))
+    def keys_in_use(self) -> list[int]:
+        """Stream keys that somebody publishes with."""
+        return [s.publisher.key_id for s in self.sessions.running() if s.publisher]
 
     # Carrying out
 
@@ -295,7 +177,7 @@ class Director:
                     drops.append(self.tasks.spawn(self._drop(effect), f"drop-{effect.name}"))
                 case Detach():
                     if show := self.shows.get(effect.session.id):
-                        show.broadcast.detach(effect.name)
+                        show.broadcast.inputs.detach(effect.name)
                 case Changed():
                     self._changed(effect)
                 case Silent():
@@ -350,9 +232,7 @@ class Director:
             self._kit, session.id, transcode_audio=session.channel_id in self._odd_audio
         )
         self._media.make(session.id)
-        self._add(
-            Show(session, self._logins[session.channel_id], broadcast, self._records.ledger())
-        )
+        self._add(Show(session, self.logins[session.channel_id], broadcast, self._records.ledger()))
 
     def _add(self, show: Show) -> None:
         self.shows[show.session.id] = show
@@ -394,18 +274,19 @@ class Director:
 
     # After a restart
 
-    async def adopt(self) -> None:
-        """Take up what an earlier life of this process was running."""
+    async def adopt(self) -> list[Show]:
+        """Take up what an earlier life of this process was running; what came of it."""
+        adopted = []
         stat = await ask_nginx(self._nginx)
         for name in self._media.adopt():
             left = read_notes(self._media, name, stat, self._settings.grace_s, time.monotonic())
             if left is None or self.sessions.of_channel(left.session.channel_id):
                 self.tasks.spawn(self._clear_away(name), f"clear-{name}")
-            else:
-                self._take_up(left)
-        self.tasks.spawn(self._lose_rows(), "lose-rows")
+            elif show := self._take_up(left):
+                adopted.append(show)
+        return adopted
 
-    def _take_up(self, left: Left) -> None:
+    def _take_up(self, left: Left) -> Show | None:
         session = left.session
         broadcast = Broadcast(self._kit, session.id)
         show = Show(session, left.login, broadcast, self._records.ledger())
@@ -415,25 +296,33 @@ class Director:
         except Forgotten as error:
             log.error("session_forgotten", session=session.id, reason=str(error))
             self.tasks.spawn(self._clear_away(session.id), f"clear-{session.id}")
-            return
+            return None
         self.sessions.adopt(session)
         self._add(show)
-        self._logins[session.channel_id] = left.login
+        self.logins[session.channel_id] = left.login
         log.info("session_adopted", session=session.id, phase=session.phase.value)
-        publisher = session.publisher
-        if publisher is None:
+        if session.publisher is None:
             self._records.reconnecting(show)
-        elif broadcast.can_join_late:
-            self.tasks.spawn(self._rejoin(show, publisher.name), f"rejoin-{session.id}")
-        else:
-            self.carry_out(self.sessions.dropped(publisher.name, time.monotonic()))
         show.broadcast.remember(show.identity)
         states.post(self._edges, show)
         self._count()
+        return show
+
+    def rejoin(self, adopted: list[Show]) -> None:
+        """Subscribe again to the publishers of sessions taken up, now that hooks are answered."""
+        for show in adopted:
+            publisher = show.session.publisher
+            if publisher is None:
+                continue
+            if show.broadcast.can_join_late:
+                name = f"rejoin-{show.session.id}"
+                self.tasks.spawn(self._rejoin(show, publisher.name), name)
+            else:
+                self.carry_out(self.sessions.dropped(publisher.name, time.monotonic()))
 
     async def _rejoin(self, show: Show, name: str) -> None:
         try:
-            await show.broadcast.connect(name)
+            await show.broadcast.inputs.connect(name)
         except Unavailable:
             self.carry_out(self.sessions.dropped(name, time.monotonic()))
 
@@ -443,21 +332,19 @@ class Director:
         self._edges.delete(f"/sessions/{name}")
         self._media.remove(name)
 
-    async def _lose_rows(self) -> None:
-        """End the rows of streams that could not be taken up."""
+    # Loops
+
+    async def keep_rows(self) -> None:
+        """End the rows of streams that this node does not run (any more), until cancelled."""
         while True:
-            try:
+            with contextlib.suppress(Unavailable):
                 for row in await self._records.running():
                     if row.session not in self.shows:
                         log.warning("stream_lost", stream_id=row.id, session=row.session)
                         await self._records.lose(row)
                         if self.sessions.of_channel(row.channel_id) is None:
                             states.post_offline(self._edges, row.login)
-                return
-            except Unavailable:
-                await asyncio.sleep(1)
-
-    # Loops
+            await asyncio.sleep(ROWS_S)
 
     async def keep_deadlines(self) -> None:
         """Carry out what falls due, until cancelled."""
@@ -471,7 +358,7 @@ class Director:
 
     async def stop(self) -> None:
         """Let go of everything without ending it: the next life of this service goes on."""
-        self._stopping = True
+        self.stopping = True
         shows = list(self.shows.values())
         await asyncio.gather(*(show.broadcast.close() for show in shows))
         await self.tasks.close()

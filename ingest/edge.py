@@ -32,6 +32,7 @@ RECONNECT_S = 0.1
 #: An edge that owes an answer this long is taken for frozen and dialled anew.
 PATIENCE_S = 3.0
 RETRY_S = 0.5
+TOLD = "/told"
 MAX_HEAD = 16 * 1024
 MAX_BODY = 4 * 1024 * 1024
 
@@ -271,7 +272,7 @@ class EdgeLink(asyncio.Protocol):
             if self.boot is not None:
                 log.warning("edge_forgot_everything", edge=self.address)
             self.boot = boot
-            self._mirror.resend_all()
+            self._tell_everything()
         if request.answer is not None:
             if not request.answer.done():
                 request.answer.set_result(response)
@@ -287,6 +288,12 @@ class EdgeLink(asyncio.Protocol):
         elif self._mirror.wanted.get(request.path) is request.data and request.data[:3] == b"DEL":
             # Gone for good; an edge that forgets has nothing to delete either.
             self._mirror.drop(request.path)
+
+    def _tell_everything(self) -> None:
+        """Say all of it again, and that it is all: until then the edge holds who asks for more."""
+        self._mirror.drop(TOLD)
+        self._mirror.resend_all()
+        self._mirror.put(TOLD, render("PUT", TOLD))
 
     def _again(self, request: _Request) -> None:
         if request.path is not None and self._mirror.wanted.get(request.path) is request.data:

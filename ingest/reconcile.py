@@ -14,6 +14,7 @@ from core.settings import Settings
 from ingest import store
 from ingest.director import Director
 from ingest.edge import Edges
+from ingest.gate import Gate
 from ingest.nginx import IngestNginx
 
 log = logger(__name__)
@@ -24,15 +25,22 @@ VIEWERS_S = 3.0
 MOST_SAMPLES = 5000
 
 
-async def reconcile(director: Director, nginx: IngestNginx, settings: Settings) -> None:
+async def reconcile(director: Director, nginx: IngestNginx, gate: Gate, settings: Settings) -> None:
     """Compare sessions with /stat every few seconds, and their keys with the database."""
     while True:
         await asyncio.sleep(settings.reconcile_interval_s)
         await reconcile_once(director, nginx)
         try:
-            await director.check_keys()
+            await check_keys(director, gate)
         except Unavailable:
             log.debug("keys_not_checked")
+
+
+async def check_keys(director: Director, gate: Gate) -> None:
+    """End streams whose key or account is no longer good, in case the event is lost."""
+    if in_use := director.keys_in_use():
+        for key_id in await gate.revoked(in_use):
+            director.carry_out(director.sessions.revoke(key_id, time.monotonic()))
 
 
 async def reconcile_once(director: Director, nginx: IngestNginx) -> None:
@@ -65,8 +73,8 @@ async def watch_health(director: Director, database: Database) -> None:
                 continue
             if sample is not None:
                 waiting.append((show.stream_id, at, sample.as_json()))
-            if show.broadcast.thumbnail_at is not None:
-                pictures[show.stream_id] = show.broadcast.thumbnail_at
+            if show.broadcast.watch.thumbnail_at is not None:
+                pictures[show.stream_id] = show.broadcast.watch.thumbnail_at
         if not waiting and not pictures:
             continue
         try:

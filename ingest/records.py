@@ -187,7 +187,7 @@ class Records:
 
     def warned(self, show: Show) -> None:
         """The warnings are others than before."""
-        self._write(show, warnings=[warn.as_json() for warn in show.broadcast.warnings])
+        self._write(show, warnings=[warn.as_json() for warn in show.broadcast.watch.warnings])
 
     def ended(self, show: Show) -> None:
         """The session is over; one that never had a picture is forgotten."""

@@ -11,18 +11,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.logs import logger
 from ingest.ffmpeg import Rung
+from ingest.kit import Kit
 from ingest.ladder import Pace, plan
 from ingest.packager import Event, LiveStream, SourceInfo
 from ingest.tags import Replay, Tag, TagError, TagScanner
 from ingest.tasks import Tasks
 from ingest.transcoder import Transcoder
-
-if TYPE_CHECKING:
-    from ingest.broadcast import Kit
 
 log = logger(__name__)
 

@@ -32,7 +32,7 @@ def post(edges: Edges, show: Show) -> None:
     # A publisher that stops before its first picture is CLOSING, too, and was never live.
     if state is None or not session.started:
         return
-    warnings = [w.as_json() for w in show.broadcast.warnings if w.code in VIEWERS_CONCERN]
+    warnings = [w.as_json() for w in show.broadcast.watch.warnings if w.code in VIEWERS_CONCERN]
     content = _content(
         show.login, state, session.id, str(show.stream_id), show.started_at, warnings
     )
