@@ -1,6 +1,12 @@
 --- The life of the shared dict: it survives workers and reloads, and ends with the master process.
 
+local waiters = require "waiters"
+
 local store = ngx.shared.versions
+
+local TOLD = ":told"
+-- Without `ingest` nobody tells anything: what is not known this long after the start does not exist, seconds.
+local STARTING_S = 5
 
 local boot = {}
 
@@ -21,6 +27,22 @@ end
 --- Unix time of the boot in whole seconds.
 function boot.time()
     return store:get(":booted_at")
+end
+
+--- `ingest` has told everything there is: from now on what is not known does not exist.
+function boot.told()
+    waiters.publish(TOLD)
+end
+
+--- Holds a request for what is not known until `ingest` has told everything, a moment after the start. A stream that
+-- runs must not look gone to its viewers because this edge has just lost its memory. Returns at once later on.
+function boot.settle()
+    while not waiters.version(TOLD) do
+        local left = boot.time() + STARTING_S - ngx.now()
+        if left <= 0 or waiters.wait(TOLD, nil, left) == "exiting" then
+            return
+        end
+    end
 end
 
 return boot

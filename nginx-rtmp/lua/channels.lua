@@ -94,6 +94,9 @@ function channels.serve_state()
     end
     local login = ngx.var.login
     local known = ngx.var.arg_v
+    if not waiters.version(channel_key(login)) then
+        boot.settle()
+    end
     local version, raw = public_version(login)
     local deadline = ngx.now() + STATE_PATIENCE_S
     while known == version do
@@ -106,13 +109,22 @@ function channels.serve_state()
     return answers.send(render_state(login, version), "application/json")
 end
 
+-- The live session of a channel and its multivariant playlist; the latter nil when there is none.
+local function multivariant_of(login)
+    local session = look_up(login)
+    return session, session ~= "" and store:get("s:" .. session) or nil
+end
+
 --- Content handler of /live/<login>/index.m3u8: the multivariant playlist with a playback id of its own.
 function channels.serve_multivariant()
     if not answers.may_read() then
         return
     end
-    local session = look_up(ngx.var.login)
-    local template = session ~= "" and store:get("s:" .. session)
+    local session, template = multivariant_of(ngx.var.login)
+    if not template then
+        boot.settle()
+        session, template = multivariant_of(ngx.var.login)
+    end
     if not template then
         return answers.fail(404, "stream_offline", "This channel is not live.")
     end
@@ -124,6 +136,9 @@ end
 function channels.serve_thumbnail()
     if not answers.may_read() then
         return
+    end
+    if not waiters.version(channel_key(ngx.var.login)) then
+        boot.settle()
     end
     local session = look_up(ngx.var.login)
     if session == "" then

@@ -128,6 +128,15 @@ function internal.channel()
     return stored and done() or full(problem)
 end
 
+--- PUT /told: everything has been published again after a start.
+function internal.told()
+    if ngx.req.get_method() ~= "PUT" then
+        return refuse(405, "PUT only")
+    end
+    boot.told()
+    return done()
+end
+
 --- GET /viewers
 function internal.viewers()
     local counts = {}

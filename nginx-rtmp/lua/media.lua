@@ -15,7 +15,7 @@ function media.missing()
     local var = ngx.var
     local key = var.stream
     local number = tonumber(var.file:match("^part%-(%d+)%.m4s$"))
-    local playlist = number and playlists.current(key)
+    local playlist = number and playlists.settled(key)
     if not playlist or not rules.hinted(playlist, number) then
         return answers.fail(404, "not_found", "There is no such file.")
     end

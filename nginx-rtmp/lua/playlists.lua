@@ -1,6 +1,7 @@
 --- Media playlists: kept for all workers in the shared dict, decoded once per worker and version, held when asked to.
 
 local answers = require "answers"
+local boot = require "boot"
 local gzip = require "gzip"
 local rules = require "rules"
 local viewers = require "viewers"
@@ -98,6 +99,16 @@ function playlists.current(key)
     end
     local playlist = decode(key, packed, version)
     decoded[key] = playlist
+    return playlist
+end
+
+--- As `current`, but right after a start only once `ingest` has had its say.
+function playlists.settled(key)
+    local playlist = playlists.current(key)
+    if not playlist then
+        boot.settle()
+        playlist = playlists.current(key)
+    end
     return playlist
 end
 
@@ -204,7 +215,7 @@ function playlists.serve()
     end
     local var = ngx.var
     local key = var.stream
-    local playlist = playlists.current(key)
+    local playlist = playlists.settled(key)
     if not playlist then
         return playlists.refuse("gone")
     end

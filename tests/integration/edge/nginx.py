@@ -95,11 +95,17 @@ class Edge:
     def media(self) -> Path:
         return self.values.media_dir
 
-    def start(self) -> None:
-        """Run nginx and wait until it answers. A killed nginx leaves its socket in the way."""
-        self.values.internal_socket.unlink(missing_ok=True)
+    def start(self, *, told: bool = True) -> None:
+        """Run nginx and wait until it answers. A killed nginx leaves its socket in the way.
+
+        With `told` it hears that there is nothing to know yet, as from an ingest without streams.
+        """
+        socket_file = self.values.internal_socket
+        socket_file.unlink(missing_ok=True)
         self.nginx.start()
-        eventually(lambda: _answers(self.values.internal_socket), what="the edge answers")
+        eventually(lambda: _answers(socket_file, "GET /healthz"), what="the edge answers")
+        if told:
+            assert _answers(socket_file, "PUT /told")
 
     async def put_playlist(
         self,
@@ -211,11 +217,11 @@ async def running_edge(**changes: object) -> AsyncIterator[Edge]:
             server.stop()
 
 
-def _answers(path: Path) -> bool:
+def _answers(path: Path, request: str) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
         try:
             client.connect(str(path))
-            client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            client.sendall(f"{request} HTTP/1.0\r\nContent-Length: 0\r\n\r\n".encode())
             return b" 200 " in client.recv(4096)
         except (FileNotFoundError, ConnectionError):
             return False

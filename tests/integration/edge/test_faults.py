@@ -120,6 +120,44 @@ async def test_killed_master_has_another_boot(edge: Edge) -> None:
     assert await plain(edge) == 200
 
 
+async def test_nothing_is_gone_before_the_edge_has_been_told(edge: Edge) -> None:
+    """Right after a start streams that run are not known yet: who asks for them waits a moment."""
+    assert edge.nginx.process is not None
+    edge.nginx.process.kill()
+    edge.nginx.stop()
+    edge.start(told=False)
+    asked = [asyncio.create_task(plain(edge)), asyncio.create_task(state_of(edge, "ann"))]
+    nobody = asyncio.create_task(state_of(edge, "bob"))
+    await asyncio.wait(asked, timeout=0.3)
+    assert not any(task.done() for task in (*asked, nobody))
+    await live(edge)
+    async with edge.publisher.put("http://edge/told") as answer:
+        assert answer.status == 200
+    assert await asyncio.gather(*asked) == [200, "live"]
+    assert await nobody == "offline"
+    # From now on what is not known does not exist.
+    began = time.monotonic()
+    assert await state_of(edge, "carl") == "offline"
+    assert time.monotonic() - began < 1
+
+
+async def test_an_edge_that_nobody_tells_anything_does_not_wait_for_ever(edge: Edge) -> None:
+    assert edge.nginx.process is not None
+    edge.nginx.process.kill()
+    edge.nginx.stop()
+    edge.start(told=False)
+    began = time.monotonic()
+    assert await plain(edge) == 404
+    assert time.monotonic() - began < 6
+    assert await state_of(edge, "ann") == "offline"
+
+
+async def state_of(edge: Edge, login: str) -> str:
+    """The channel's live state as pages see it."""
+    async with edge.viewer.get(f"{edge.url}/live/{login}/state") as answer:
+        return str((await answer.json())["state"])
+
+
 async def plain(edge: Edge) -> int:
     """The status of a plain playlist request."""
     async with edge.viewer.get(edge.url + PLAYLIST) as answer:
