@@ -39,7 +39,7 @@ end
 function boot.settle()
     while not waiters.version(TOLD) do
         local left = boot.time() + STARTING_S - ngx.now()
-        if left <= 0 or waiters.wait(TOLD, nil, left) == "exiting" then
+        if left <= 0 or waiters.wait(TOLD, nil, left) ~= "changed" then
             return
         end
     end

@@ -64,6 +64,8 @@ def test_no_first_path_segment_is_a_login() -> None:
     pages = re.findall(r"^  '([\w-]+)',$", routes, re.M)
     app = re.findall(r'path="/([a-z]+)', (ROOT / "web/src/app.tsx").read_text())
     template = (ROOT / "nginx-rtmp/edge.conf.template").read_text()
+    template, _, internal = template.partition('listen "unix:${INTERNAL_SOCKET}"')
+    assert internal
     locations = re.findall(r"location\s+(?:=|\^~|~\*?)?\s*\^?/([a-z0-9_]+)", template)
     assert len(pages) > 10 and app and locations
     segments = {segment for segment in [*pages, *app, *locations] if names.LOGIN.fullmatch(segment)}
