@@ -16,6 +16,7 @@ from cli.probe import answers
 from cli.process import ProcessSpec
 from cli.servers import BUCKET, Servers
 from cli.toolchain import Toolchain
+from core.settings import PREFIX, Settings
 
 SOURCE = Path(__file__).resolve().parent.parent
 ADMIN = "admin"
@@ -101,10 +102,20 @@ class Services:
             "ffmpeg_path": self.toolchain.ffmpeg(),
             "drain_s": DRAIN_S,
         }
-        ours = {f"FOOTLIGHT_{name.upper()}": str(value) for name, value in settings.items()}
+        ours = {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
         if "FOOTLIGHT_SECRET_KEY" in os.environ:
             del ours["FOOTLIGHT_SECRET_KEY_FILE"]
         return {name: os.environ.get(name, value) for name, value in ours.items()}
+
+    def settings(self) -> Settings:
+        """What the services will read, from us and from the user. Raises ValueError, pydantic's."""
+        given = {
+            name.removeprefix(PREFIX).lower(): value for name, value in self.environment().items()
+        }
+        secret = given.pop("secret_key_file", None)
+        if secret is not None:
+            given["secret_key"] = Path(secret).read_text().strip()
+        return Settings.model_validate(given)
 
     def specs(self) -> list[ProcessSpec]:
         """The Python services, started side by side."""
@@ -146,6 +157,7 @@ class Services:
             media_dir=self.layout.media,
             web_root=self.toolchain.web_root() or folder,
             playback_key=key.encode(),
+            trusted_proxies=tuple(self.settings().trusted_proxies),
         )
 
         async def prepare() -> None:

@@ -15,6 +15,8 @@ import sys
 import time
 from typing import Any
 
+from pydantic import ValidationError
+
 from cli.instance import (
     Layout,
     SetupError,
@@ -38,6 +40,7 @@ from cli.services import (
 from cli.setup import tree_hash
 from cli.supervisor import CommandFailed, StartFailed, Supervisor
 from cli.toolchain import MissingProgram, Toolchain, default_data
+from core.settings import PREFIX
 
 
 def say(title: str, event: str) -> None:
@@ -141,6 +144,10 @@ class Instance:
                 f"{FREE_DISK_BYTES / 1e9:.1f} GB.\n"
                 "Free some space, or name a folder on another disk with --data."
             )
+        try:
+            self.services.settings()
+        except ValidationError as problem:
+            raise SetupError(wrong_settings(problem)) from problem
         if not self.options.servers_only:
             check_port("The web port", "--http-port", self.options.host, self.options.http_port)
             check_port("The RTMP port", "--rtmp-port", self.options.host, self.options.rtmp_port)
@@ -249,6 +256,15 @@ def numeric(host: str) -> str:
         return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
     except OSError:
         return host
+
+
+def wrong_settings(problem: ValidationError) -> str:
+    """What is wrong with settings from the environment, one line each."""
+    lines = []
+    for error in problem.errors(include_url=False, include_input=False):
+        name = "".join(f"{PREFIX}{part}".upper() for part in error["loc"][:1])
+        lines.append(f"{name or 'The settings'}: {error['msg']}")
+    return "\n".join([*lines, "docs/configuration.md says what each setting takes."])
 
 
 def check_port(what: str, option: str, host: str, port: int) -> None:

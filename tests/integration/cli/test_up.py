@@ -142,6 +142,24 @@ def test_a_taken_port_is_named_with_the_way_out(option: str, tmp_path: Path) -> 
     assert processes_of(tmp_path / "data") == []
 
 
+def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+    wrong = {"FOOTLIGHT_TRUSTED_PROXIES": "my proxy", "FOOTLIGHT_GRACE_S": "soon"}
+    result = footlight("up", "--data", str(tmp_path / "data"), **wrong)
+    assert result.returncode == 1
+    assert "FOOTLIGHT_TRUSTED_PROXIES: " in result.stderr
+    assert "FOOTLIGHT_GRACE_S: Input should be a valid number" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_trusted_proxies_reach_the_edge(make_instance: MakeInstance) -> None:
+    """Behind a proxy of the user's own the edge tells viewers apart by their real addresses."""
+    proxies = {"FOOTLIGHT_TRUSTED_PROXIES": "127.0.0.1/32, 10.0.0.0/8"}
+    configuration = make_instance(environment=proxies).data / "edge" / "nginx.conf"
+    text = configuration.read_text()
+    assert "set_real_ip_from 127.0.0.1/32;" in text
+    assert "set_real_ip_from 10.0.0.0/8;" in text
+
+
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").touch()
     process, output = launch_instance(tmp_path)
