@@ -13,10 +13,17 @@
   const canvas = new OffscreenCanvas(COLUMNS * CELL, ROWS * CELL);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const probe = { samples: [], stalls: [], first: null, video: null };
+  let tellFirst;
+  const firstShown = new Promise((resolve) => (tellFirst = resolve));
   let last = -Infinity;
 
   const read = (video, now, metadata) => {
     video.requestVideoFrameCallback((next, data) => read(video, next, data));
+    // Before the picture is read back, which takes the processor longer than showing it.
+    const at = performance.timeOrigin + performance.now();
+    // A player may decode before it is put into the page, where nobody sees it.
+    if (!video.isConnected) return;
+    if (probe.first === null) tellFirst((probe.first = at));
     if (now - last < MIN_GAP_MS) return;
     last = now;
     const block = Math.floor((metadata.width * 3) / 4 / COLUMNS);
@@ -28,8 +35,6 @@
         const x = column * CELL + CELL / 2, y = row * CELL + CELL / 2;
         bits += pixels[(y * canvas.width + x) * 4 + 1] > 126 ? "1" : "0";
       }
-    const at = performance.timeOrigin + performance.now();
-    if (probe.first === null) probe.first = at;
     const player = window.footlight && window.footlight.player;
     probe.samples.push({
       at, bits, width: metadata.width, height: metadata.height, rate: video.playbackRate,
@@ -37,18 +42,24 @@
     });
   };
 
-  // The page may put up its video element late, or another one after an end: look for it a few times a second.
-  const attach = () => {
-    const video = findVideo(document);
+  // The first picture counts, so the element is watched from when it is made; one that comes with the document, or later
+  // takes another's place, is looked for a few times a second.
+  const create = Document.prototype.createElement;
+  Document.prototype.createElement = function (...names) {
+    const element = create.apply(this, names);
+    if (element instanceof HTMLVideoElement) watch(element);
+    return element;
+  };
+  const watch = (video) => {
     if (!video || video === probe.video) return;
     probe.video = video;
     for (const name of ["waiting", "stalled", "seeking"])
       video.addEventListener(name, () => probe.stalls.push({ at: Date.now(), name, played: probe.first !== null }));
     video.requestVideoFrameCallback((now, metadata) => read(video, now, metadata));
   };
-  attach();
-  setInterval(attach, 50);
+  setInterval(() => watch(findVideo(document)), 50);
   window.footlightProbe = {
+    firstShown,
     drain: () => ({ samples: probe.samples.splice(0), stalls: probe.stalls.splice(0), first: probe.first }),
   };
 }

@@ -8,7 +8,7 @@ from playwright.async_api import Page
 
 from bench.encoder import ZEROLATENCY_1S, ZEROLATENCY_2S, Profile, encoding
 from bench.instance import Instance, running_instance
-from bench.player import Watch, chromium, collect, install_probe, percentile
+from bench.player import chromium, install_probe, percentile
 from bench.relay import Relay
 from bench.report import Report, arguments
 from bench.stage import make_channel
@@ -16,13 +16,10 @@ from bench.stage import make_channel
 FIRST_FRAME_DEADLINE_S = 20.0
 
 
-async def first_frame(page: Page, watch: Watch) -> float:
-    """Unix time at which the page presented its first frame."""
+async def first_frame(page: Page) -> float:
+    """Unix time at which the page presented its first frame. The page is not disturbed until then."""
     async with asyncio.timeout(FIRST_FRAME_DEADLINE_S):
-        while watch.first is None:
-            await asyncio.sleep(0.05)
-            await collect(page, watch)
-    return watch.first
+        return float(await page.evaluate("window.footlightProbe.firstShown")) / 1000
 
 
 async def stream_starts(instance: Instance, profile: Profile) -> float:
@@ -33,11 +30,10 @@ async def stream_starts(instance: Instance, profile: Profile) -> float:
         # The page is ready once it waits for the channel's state to change.
         async with page.expect_request("**/state?v=*"):
             await page.goto(f"{instance.http}/{channel.login}")
-        watch = Watch()
         async with encoding(
             instance.ffmpeg, profile, f"rtmp://127.0.0.1:{relay.port}/live/{channel.key}"
         ):
-            shown = await first_frame(page, watch)
+            shown = await first_frame(page)
     assert relay.connected_at is not None
     return shown - relay.connected_at
 
@@ -55,10 +51,9 @@ async def page_opens(instance: Instance, profile: Profile, times: int) -> list[f
                 # The browser itself has just started; a blank page lets it settle before the clock runs.
                 await page.goto(f"{instance.http}/healthz")
                 await asyncio.sleep(1)
-                watch = Watch()
                 opened = time.time()
                 await page.goto(f"{instance.http}/{channel.login}", wait_until="commit")
-                found.append(await first_frame(page, watch) - opened)
+                found.append(await first_frame(page) - opened)
     return found
 
 

@@ -5,7 +5,7 @@ import './styles/fonts.css';
 import './styles/base.css';
 
 /** The page itself waits for the player's first data no longer than this, ms. */
-const HEAD_START_MS = 300;
+const HEAD_START_MS = 600;
 
 // A channel page's first frame waits for its live state, the player and the page around it. The player
 // goes first: what it asks for is on its way while React is being run, and decoded meanwhile. (The code of

@@ -12,6 +12,7 @@ import Hls, {
   type ErrorData,
   type HlsConfig,
   type Level,
+  type LevelDetails,
 } from 'hls.js/light';
 import type { LiveState } from '../api/types';
 import { LatencyControl } from './latency';
@@ -83,8 +84,12 @@ declare global {
   }
 }
 
-/** Distance from the edge that the first request aims at, s. */
+/** Distance from the edge that the first request aims at where no keyframe says better, s. */
 const START_BEHIND_S = 0.4;
+/** Playback begins at the newest keyframe up to this far from the edge: longer GOPs are for nobody, s. */
+const START_KEYFRAME_S = 12;
+/** A seek to a keyframe aims just behind its start, so that rounding never lands in the GOP before, s. */
+const INTO_KEYFRAME_S = 0.02;
 const TICK_MS = 100;
 /** Snapshots for the eye need not be faster than this, ms. */
 const TELL_MS = 250;
@@ -125,8 +130,7 @@ function config(): Partial<HlsConfig> {
     // The control is ours: hls.js neither chases nor backs off by itself.
     maxLiveSyncPlaybackRate: 1,
     liveSyncOnStallIncrease: 0,
-    // Where playback begins. The edge moves on while the first parts load, so by the first frame this has
-    // become about PART-HOLD-BACK.
+    // Where playback begins, until `aimAtKeyframe` knows better.
     liveSyncDuration: START_BEHIND_S,
     liveDurationInfinity: true,
     backBufferLength: 30,
@@ -164,6 +168,11 @@ function qualityOf(level: Level, index: number): Quality {
   return { index, name: size, detail: [source ? 'source' : '', rate].filter(Boolean).join(', ') };
 }
 
+/** Where the newest part starts that a decoder can begin with, on the media timeline, s. */
+function newestKeyframe(details: LevelDetails): number | null {
+  return details.partList?.findLast((part) => part.independent)?.start ?? null;
+}
+
 /** What to play, from the live state of a channel; null while it is off. */
 export function streamOf(live: LiveState): StreamPosition | null {
   if (live.state === 'offline' || live.session === null) return null;
@@ -192,6 +201,7 @@ export class LivePlayer {
   private pausedAt: number | null = null;
   private lastProgress = { at: seconds(), position: 0 };
   private frozen = false;
+  private onData: (() => void) | null = null;
   private target = 0.6;
   private edgeLatency: number | null = null;
   private dead = false;
@@ -250,7 +260,7 @@ export class LivePlayer {
   hasData(): Promise<void> {
     return new Promise((resolve) => {
       if (this.hls === null) resolve();
-      else this.hls.once(Events.FRAG_BUFFERED, () => resolve());
+      else this.onData = resolve;
     });
   }
 
@@ -371,14 +381,39 @@ export class LivePlayer {
           holdBack: details.partHoldBack || details.partTarget * 3,
         });
       }
+      const keyframe = newestKeyframe(details);
+      if (keyframe !== null) this.control.keyframeAt(keyframe + INTO_KEYFRAME_S);
+      if (!this.state.started) this.aimAtKeyframe(hls, details.edge, keyframe);
       if (details.advanced && details.live) this.control.edgeAt(seconds(), details.edge);
       if (this.state.fault === 'network') this.set({ fault: null });
     });
+    hls.on(Events.BUFFER_APPENDED, () => this.onAppended());
     hls.on(Events.FRAG_BUFFERED, () => {
       const end = this.bufferEnd();
       if (end !== null) this.control.landed(seconds(), end);
     });
     hls.on(Events.ERROR, (_, data) => this.onError(hls, data));
+  }
+
+  /**
+   * Begin at the newest keyframe instead of at the edge: its picture shows as soon as its first part is
+   * there. From anywhere else the decoder would have to run through the GOP first, unseen. The control
+   * then brings the playhead to the edge.
+   */
+  private aimAtKeyframe(hls: Hls, edge: number, keyframe: number | null) {
+    const behind = keyframe === null ? 0 : edge - keyframe;
+    const near = behind > 0 && behind < START_KEYFRAME_S;
+    hls.targetLatency = near ? behind - INTO_KEYFRAME_S : START_BEHIND_S;
+  }
+
+  /** Show the first picture at once; hls.js would load every part there is before it seeks there. */
+  private onAppended() {
+    const { buffered, currentTime } = this.video;
+    if (this.state.started || buffered.length === 0) return;
+    const start = buffered.start(0) + INTO_KEYFRAME_S;
+    if (currentTime < start) this.video.currentTime = start;
+    this.onData?.();
+    this.onData = null;
   }
 
   private onError(hls: Hls, data: ErrorData) {

@@ -11,10 +11,12 @@ interface World {
   seconds: number;
   /** Parts of the stream per second of ours, ≠ 1 when the streamer's clock drifts. */
   speed?: number;
+  /** Distance of keyframes, s; the player is told of none without it. */
+  gop?: number;
 }
 
 /** Play a simulated stream; 20 ms steps. Gives what a viewer would notice. */
-function watch({ delay, startBehind, seconds, speed = 1 }: World) {
+function watch({ delay, startBehind, seconds, speed = 1, gop }: World) {
   const control = new LatencyControl({ partTarget: PART, holdBack: 0.6 });
   const step = 0.02;
   const t0 = 100;
@@ -34,6 +36,9 @@ function watch({ delay, startBehind, seconds, speed = 1 }: World) {
       if (end / speed + delay(landed) > t) break;
       landed += 1;
       bufferEnd = t0 + end;
+      if (gop !== undefined) {
+        control.keyframeAt(t0 - startBehind + Math.floor((end - 0.01 + startBehind) / gop) * gop);
+      }
       control.edgeAt(now, bufferEnd);
       control.landed(now, bufferEnd);
     }
@@ -117,9 +122,37 @@ describe('LatencyControl', () => {
     expect(end).toBeLessThan(before + 0.05);
   });
 
-  it('jumps only when it is more than 3 s behind', () => {
-    expect(watch({ delay: () => 0.01, startBehind: 2.8, seconds: 5 }).seeks).toBe(0);
-    expect(watch({ delay: () => 0.01, startBehind: 5, seconds: 5 }).seeks).toBe(1);
+  it('opens at a keyframe, and from far behind jumps once to a later one', () => {
+    for (const [gop, startBehind, jumps] of [
+      [1, 1, 0],
+      [2, 0.5, 0],
+      [2, 1.9, 1],
+      [8, 7.5, 1],
+    ] as const) {
+      const { history, stalls, seeks } = watch({
+        delay: () => 0.02,
+        startBehind,
+        gop,
+        seconds: 40,
+      });
+      expect([gop, startBehind, seeks, stalls]).toEqual([gop, startBehind, jumps, 0]);
+      for (const { latency, target } of history.slice(at(history, 20))) {
+        expect(Math.abs(latency - target)).toBeLessThan(0.1);
+      }
+    }
+  });
+
+  it('does not wait for a keyframe from very far behind', () => {
+    expect(watch({ delay: () => 0.01, startBehind: 20, seconds: 5 }).seeks).toBe(1);
+  });
+
+  it('jumps in the middle of playing only when it is more than 3 s behind', () => {
+    // Nothing comes for a while in second 30, then all of it at once.
+    const outage = (parts: number) => (part: number) =>
+      part >= 150 && part < 150 + parts ? (150 + parts - part) * PART + 0.01 : 0.01;
+    const world = { startBehind: 0.6, seconds: 60, gop: 1 };
+    expect(watch({ ...world, delay: outage(10) }).seeks).toBe(0);
+    expect(watch({ ...world, delay: outage(30) }).seeks).toBe(1);
   });
 
   it('follows a streamer whose clock runs fast or slow', () => {

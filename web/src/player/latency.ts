@@ -13,6 +13,9 @@
  *   compared with the clock of the moment: when the streamer's own clock slips, both slip;
  * - the *margin* kept above the need. A stall widens it; calm playback wears it down again, slowly.
  *
+ * Playback opens at a keyframe, which may be seconds behind the edge. A large rest of that is not chased
+ * but jumped: once, to the next keyframe, where the decoder goes on at once.
+ *
  * The target is need + margin. PART-HOLD-BACK (RFC 8216bis, 4.4.3.8) is where playback begins and what is
  * aimed at until enough has been measured.
  */
@@ -63,6 +66,11 @@ const WEAR = { perSecond: 0.02, after: 15 } as const;
 const TARGET_FALL = 0.02;
 /** Behind by more than this, jump, s. */
 const SEEK_BEHIND_S = 3;
+/**
+ * Just opened, a jump goes to a keyframe, from this far behind on; while none has come, longer waits are
+ * borne, s. The opening is over when the playhead is near its target, or after a while.
+ */
+const OPENING = { seekBehind: 0.7, bear: 15, near: 0.3, lasts: 20 } as const;
 /** Correct when further off than `begin`, until within `end`, s. */
 const DEADBAND = { begin: 0.05, end: 0.012 } as const;
 /** Rates beyond these are heard; the far one is for a backlog of more than `farBehind` s. */
@@ -107,6 +115,8 @@ export class LatencyControl {
   /** After an outage, while what was held up arrives in a burst. */
   private recovering = false;
   private bufferEnd: number | null = null;
+  private keyframe: number | null = null;
+  private openedAt: number | null = null;
   private margin: number = MARGIN.start;
   private lastStall = -Infinity;
   private lastTick: number | null = null;
@@ -124,6 +134,11 @@ export class LatencyControl {
   /** A playlist arrived at `now` and the stream ends at `edge` on the media timeline. */
   edgeAt(now: number, edge: number) {
     this.edges.push(now, edge - now);
+  }
+
+  /** The newest place where a decoder can begin, on the media timeline. */
+  keyframeAt(position: number) {
+    this.keyframe = position;
   }
 
   /** A part landed in the buffer, which now ends at `bufferEnd`. */
@@ -155,6 +170,8 @@ export class LatencyControl {
     this.lows.clear();
     this.parts = 0;
     this.bufferEnd = null;
+    this.keyframe = null;
+    this.openedAt = null;
     this.firstLanded = null;
     this.lastLanded = null;
     this.recovering = false;
@@ -173,21 +190,40 @@ export class LatencyControl {
   /** One step of the control; call it several times a second. */
   tick({ now, position, steer }: PlayheadSample): Steering {
     const offset = this.edges.max(now);
-    if (offset === null) return { latency: null, target: this.opening(), rate: 1, seekTo: null };
+    if (offset === null) return { latency: null, target: this.unmeasured(), rate: 1, seekTo: null };
     const behind = this.aim(now, offset);
     const latency = now + offset - position;
     const target = behind + offset;
     const error = latency - target;
-    const far = error > SEEK_BEHIND_S;
-    if (!steer || far) {
+    const seekTo = steer ? this.jump(now, position, error) : null;
+    if (!steer || seekTo !== null) {
       this.rate = 1;
       this.correcting = false;
     } else this.rate = this.steered(error);
-    return { latency, target, rate: this.rate, seekTo: steer && far ? position + error : null };
+    return { latency, target, rate: this.rate, seekTo };
+  }
+
+  /** Where to jump to from `position`, which is `error` s further behind than it should be. */
+  private jump(now: number, position: number, error: number): number | null {
+    if (this.opening(now, error)) {
+      const ahead = this.keyframe === null ? 0 : this.keyframe - position;
+      // Not beyond the target, however soon the keyframe is there, and not for a small part of the way.
+      if (error > OPENING.seekBehind && ahead > error / 2 && ahead <= error) return this.keyframe;
+      if (error < OPENING.bear) return null;
+    }
+    return error > SEEK_BEHIND_S ? position + error : null;
+  }
+
+  /** Whether the playhead is still on its way from where playback began. */
+  private opening(now: number, error: number): boolean {
+    this.openedAt ??= now;
+    const over = error < OPENING.near || now - this.openedAt > OPENING.lasts;
+    if (over) this.openedAt = -Infinity;
+    return !over;
   }
 
   /** The target while nothing has been measured. */
-  private opening(): number {
+  private unmeasured(): number {
     return this.options.holdBack + this.margin - MARGIN.start;
   }
 
@@ -203,7 +239,7 @@ export class LatencyControl {
     }
     const low = this.lows.max(now);
     if (low === null || this.parts < MIN_PARTS) {
-      this.behind = this.opening() - offset;
+      this.behind = this.unmeasured() - offset;
       return this.behind;
     }
     const wanted = Math.max(low, this.options.partTarget - offset) + this.margin;
