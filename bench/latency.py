@@ -34,10 +34,14 @@ class Outcome:
     def row(self, name: str) -> dict[str, object]:
         settled_from = self.opened + SETTLE_S
         ages = self.watch.latencies(settled_from)
+        if not ages:
+            seen = f"{len(self.watch.samples)} frames read, {self.watch.unreadable} unreadable"
+            raise RuntimeError(f"nothing to measure of {name}: {seen}")
         rates = [s.rate for s in self.watch.samples if s.at >= settled_from]
         target = next(
             (s.target for s in reversed(self.watch.samples) if s.target is not None), None
         )
+        on_target = self.watch.on_target_after(self.opened)
         widths = {s.width for s in self.watch.samples if s.at >= settled_from}
         return {
             "source": name,
@@ -47,9 +51,7 @@ class Outcome:
             "stalls": self.watch.stalls_after(self.opened + SETTLE_S),
             "stalls while settling": self.watch.stalls_after(0)
             - self.watch.stalls_after(self.opened + SETTLE_S),
-            "settled in s": None
-            if (settled := self.watch.settled_after()) is None
-            else round(settled, 1),
+            "on target after s": None if on_target is None else round(on_target, 1),
             "target s": None if target is None else round(target, 2),
             "rate": f"{min(rates):.2f} to {max(rates):.2f}",
             "width": "/".join(str(width) for width in sorted(widths)),

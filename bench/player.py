@@ -1,7 +1,6 @@
 """Chromium on our own channel page, with the clock in its picture read back."""
 
 import contextlib
-import statistics
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,14 +24,16 @@ _PROBE = Path(__file__).with_name("probe.js").read_text(encoding="utf-8")
 
 @dataclass(frozen=True)
 class Sample:
-    """One presented frame: seconds of Unix time, its age (s) from drawing to presentation, and the player's state."""
+    """One presented frame: seconds of Unix time, its age (s) from drawing to presentation, and the player's
+    state: its rate, how far behind the stream's end it is (s), and where it wants to be (s).
+    """
 
     at: float
     latency: float
     width: int
     rate: float
     target: float | None
-    shown: float | None
+    behind: float | None
 
 
 @dataclass
@@ -52,19 +53,18 @@ class Watch:
         """How many times playback stood still after the Unix time ``after``."""
         return sum(1 for at in self.stalls if at >= after)
 
-    def settled_after(self, tolerance: float = 0.15) -> float | None:
-        """Seconds from the first frame until the age stays within ``tolerance`` of its later median (s)."""
-        if not self.samples:
-            return None
-        half = [sample.latency for sample in self.samples[len(self.samples) // 2 :]]
-        middle = statistics.median(half)
-        began = self.samples[0].at
+    def on_target_after(self, opened: float, tolerance: float = 0.15) -> float | None:
+        """Seconds from ``opened`` until the player stays within ``tolerance`` of its target (s); None: never."""
         outside = [
-            s.at
-            for s in self.samples[: len(self.samples) // 2]
-            if abs(s.latency - middle) > tolerance
+            sample.at
+            for sample in self.samples
+            if sample.target is None
+            or sample.behind is None
+            or abs(sample.behind - sample.target) > tolerance
         ]
-        return (outside[-1] - began) if outside else 0.0
+        if not self.samples or (outside and outside[-1] == self.samples[-1].at):
+            return None
+        return (outside[-1] if outside else self.samples[0].at) - opened
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -139,6 +139,6 @@ async def collect(page: Page, watch: Watch) -> None:
                 raw["width"],
                 raw["rate"],
                 raw["target"],
-                raw["shown"],
+                raw["behind"],
             )
         )

@@ -26,7 +26,8 @@
     if (probe.first === null) tellFirst((probe.first = at));
     if (now - last < MIN_GAP_MS) return;
     last = now;
-    const block = Math.floor((metadata.width * 3) / 4 / COLUMNS);
+    // A rendition is the source scaled: its blocks need not be whole pixels.
+    const block = (metadata.width * 3) / 4 / COLUMNS;
     context.drawImage(video, 0, 0, block * COLUMNS, block * ROWS, 0, 0, canvas.width, canvas.height);
     const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
     let bits = "";
@@ -38,7 +39,7 @@
     const player = window.footlight && window.footlight.player;
     probe.samples.push({
       at, bits, width: metadata.width, height: metadata.height, rate: video.playbackRate,
-      target: (player && player.target) || null, shown: (player && player.latency) || null,
+      target: (player && player.target) || null, behind: (player && player.edgeLatency) || null,
     });
   };
 
