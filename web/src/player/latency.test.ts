@@ -142,6 +142,21 @@ describe('LatencyControl', () => {
     }
   });
 
+  it('does not take what had to be fetched first for a slow network', () => {
+    // Opened 8 s behind: a part every 90 ms until the edge is reached, then as they come.
+    const control = new LatencyControl({ partTarget: PART, holdBack: 0.6 });
+    let end = 100;
+    let edge = 108;
+    for (let t = 0; t < 20; t += 0.09) {
+      if (108 + t - edge >= PART) control.edgeAt(t, (edge += PART));
+      if (end < edge - 0.01) control.landed(t, (end += PART));
+      control.tick({ now: t, position: end - 0.5, steer: true });
+    }
+    expect(end).toBeGreaterThan(edge - PART);
+    const { target } = control.tick({ now: 20, position: end - 0.5, steer: true });
+    expect(target).toBeLessThan(0.8);
+  });
+
   it('does not wait for a keyframe from very far behind', () => {
     expect(watch({ delay: () => 0.01, startBehind: 20, seconds: 5 }).seeks).toBe(1);
   });

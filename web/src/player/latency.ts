@@ -56,6 +56,11 @@ const MIN_PARTS = 8;
 /** What lands this soon after opening was held up by the page's own start, s. */
 const SETTLING_S = 2;
 /**
+ * What lands before the buffer has reached the edge, within this many parts, was there before and only
+ * had to be fetched. A network that never gets there is measured all the same, after a while, s.
+ */
+const CATCHING_UP = { parts: 1.5, lasts: 10 } as const;
+/**
  * Margins, s. The least one covers what a decoder holds back (frame threads, B-frames) and one
  * timer tick; below it Chromium shows late frames though nothing stalls.
  */
@@ -111,6 +116,7 @@ export class LatencyControl {
   private readonly lows = new WindowMax();
   private parts = 0;
   private firstLanded: number | null = null;
+  private caughtUp = false;
   private lastLanded: number | null = null;
   /** After an outage, while what was held up arrives in a burst. */
   private recovering = false;
@@ -148,14 +154,24 @@ export class LatencyControl {
     this.bufferEnd = bufferEnd;
     this.lastLanded = now;
     this.firstLanded ??= now;
+    const opening = !this.caughtUp || now - this.firstLanded < SETTLING_S;
+    this.caughtUp ||= this.reachesEdge(now, bufferEnd);
     // A jump of the timeline (new rendition, discontinuity, seek) says nothing about the network.
     if (before === null || bufferEnd <= before) return;
     if (bufferEnd - before > 4 * this.options.partTarget) return;
     if (pause > OUTAGE_S) this.recovering = true;
     else if (pause > this.options.partTarget / 2) this.recovering = false;
-    if (this.recovering || now - this.firstLanded < SETTLING_S) return;
+    if (this.recovering || opening) return;
     this.parts += 1;
     this.lows.push(now, now - before);
+  }
+
+  private reachesEdge(now: number, bufferEnd: number): boolean {
+    const edge = this.edge(now) ?? Infinity;
+    const { parts, lasts } = CATCHING_UP;
+    return (
+      edge - bufferEnd < parts * this.options.partTarget || now - (this.firstLanded ?? now) > lasts
+    );
   }
 
   /** Playback ran dry at `now`. */
@@ -173,6 +189,7 @@ export class LatencyControl {
     this.keyframe = null;
     this.openedAt = null;
     this.firstLanded = null;
+    this.caughtUp = false;
     this.lastLanded = null;
     this.recovering = false;
     this.lastTick = null;
