@@ -122,11 +122,7 @@ async def collect(page: Page, watch: Watch) -> None:
         return
     if seen["first"] is not None:
         watch.first = seen["first"] / 1000
-    watch.stalls += [
-        stall["at"] / 1000
-        for stall in seen["stalls"]
-        if stall["name"] == "waiting" and stall["played"]
-    ]
+    watch.stalls += [at / 1000 for at in seen["stalls"]]
     for raw in seen["samples"]:
         drawn = decode_bits([int(bit) for bit in raw["bits"]], int(raw["at"]))
         if drawn is None:

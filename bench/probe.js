@@ -12,7 +12,8 @@
   };
   const canvas = new OffscreenCanvas(COLUMNS * CELL, ROWS * CELL);
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  const probe = { samples: [], stalls: [], first: null, video: null };
+  const probe = { samples: [], stalls: [], first: null };
+  const watched = new WeakSet();
   let tellFirst;
   const firstShown = new Promise((resolve) => (tellFirst = resolve));
   let last = -Infinity;
@@ -52,10 +53,15 @@
     return element;
   };
   const watch = (video) => {
-    if (!video || video === probe.video) return;
-    probe.video = video;
-    for (const name of ["waiting", "stalled", "seeking"])
-      video.addEventListener(name, () => probe.stalls.push({ at: Date.now(), name, played: probe.first !== null }));
+    if (!video || watched.has(video)) return;
+    watched.add(video);
+    // However often it says so, and also while it jumps over a gap: until it plays again this is one stall.
+    let playing = false;
+    video.addEventListener("playing", () => (playing = true));
+    video.addEventListener("waiting", () => {
+      if (playing) probe.stalls.push(Date.now());
+      playing = false;
+    });
     video.requestVideoFrameCallback((now, metadata) => read(video, now, metadata));
   };
   setInterval(() => watch(findVideo(document)), 50);

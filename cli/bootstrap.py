@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent
+# Most tests wait for something; the group of those that measure time stays together (tests/conftest.py).
+WHOLE_SUITE = ["-n", "2", "--dist", "loadgroup"]
 if __name__ == "__main__":
     # In the place of this file's own folder, whose modules are not top-level ones.
     sys.path[0] = str(SOURCE)
@@ -141,7 +143,8 @@ def as_user(options: argparse.Namespace, arguments: list[str]) -> int:
         environment["PLAYWRIGHT_NODEJS_PATH"] = str(setup.node()[0])
     if options.command == "test":
         os.chdir(SOURCE)
-        become = [str(setup.python), "-P", "-m", "pytest", *_caches(environment), *options.rest]
+        chosen = options.rest or WHOLE_SUITE
+        become = [str(setup.python), "-P", "-m", "pytest", *_caches(environment), *chosen]
     else:
         become = [str(setup.python), "-P", "-m", "cli", *arguments]
     sys.stdout.flush()

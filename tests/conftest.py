@@ -20,6 +20,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from cli.toolchain import Toolchain
+from tests.faults.table import pytest_terminal_summary  # noqa: F401 (a hook)
 from tests.harness import RunningInstance, RunningServers, start_instance
 
 # What `./footlight` tells the programs that it starts; everything else with our prefix is a setting.
@@ -86,6 +87,13 @@ async def browser(toolchain: Toolchain) -> AsyncIterator[Browser]:
         )
         yield chromium
         await chromium.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of two workers, one has all the tests that watch streams play: they measure time, and share instances."""
+    for item in items:
+        if item.nodeid.startswith(("tests/e2e/", "tests/faults/")):
+            item.add_marker(pytest.mark.xdist_group("streams"))
 
 
 @pytest.hookimpl(wrapper=True)

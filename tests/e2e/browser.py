@@ -53,11 +53,7 @@ class Viewing:
                 self.unreadable += 1
             else:
                 self.numbers.append((raw["at"] / 1000, number))
-        self.stalls += [
-            stall["at"] / 1000
-            for stall in seen["stalls"]
-            if stall["name"] == "waiting" and stall["played"]
-        ]
+        self.stalls += [at / 1000 for at in seen["stalls"]]
 
     async def until(self, number: int, within_s: float) -> None:
         """Wait until a frame with this number or a later one is shown."""

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict
 
 import pytest
 
 from tests.e2e.samples import Recipe, Sample
 from tests.e2e.stage import Contention, Stage, start_stage
-
-
-@dataclass(frozen=True)
-class Line:
-    """One row of the table: a provoked fault, how long until all was well, pictures nobody saw."""
-
-    row: int
-    fault: str
-    recovered_s: float | None
-    lost: int | None
-    remark: str
-
+from tests.faults.table import PROPERTY, Line
 
 Report = Callable[..., None]
-_LINES: pytest.StashKey[list[Line]] = pytest.StashKey()
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +43,6 @@ async def _no_debugging_loop() -> None:
 @pytest.fixture
 def report(request: pytest.FixtureRequest) -> Report:
     """`report(row, fault, recovered_s=…, lost=…, remark=…)`: a line of the table."""
-    lines = request.config.stash.setdefault(_LINES, [])
 
     def add(
         row: int,
@@ -65,24 +52,8 @@ def report(request: pytest.FixtureRequest) -> Report:
         lost: int | None = None,
         remark: str = "",
     ) -> None:
-        lines.append(Line(row, fault, recovered_s, lost, remark))
+        # Travels with the test's report, also from a worker process.
+        line = Line(row, fault, recovered_s, lost, remark)
+        request.node.user_properties.append((PROPERTY, asdict(line)))
 
     return add
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """The table of what was measured."""
-    kept: list[Line] = config.stash.setdefault(_LINES, [])
-    lines = sorted(kept, key=lambda line: line.row)
-    if not lines:
-        return
-    terminalreporter.section("faults")
-    width = max(len(line.fault) for line in lines)
-    terminalreporter.write_line(f"{'#':>2}  {'fault':<{width}}  {'well after':>10}  {'lost':>5}")
-    for line in lines:
-        after = "" if line.recovered_s is None else f"{line.recovered_s:.2f} s"
-        lost = "" if line.lost is None else str(line.lost)
-        words = f"{line.row:>2}  {line.fault:<{width}}  {after:>10}  {lost:>5}  {line.remark}"
-        terminalreporter.write_line(words.rstrip())

@@ -25,8 +25,6 @@ STOP_S = 15.0
 GOP_S = 1.0
 
 
-# Not in every run: while the machine is busy with other work the page stood still twice at times.
-@pytest.mark.long
 async def test_20_services_terminated(
     stage: Stage, sample: Sample, report: Report, contention: Contention
 ) -> None:
