@@ -126,6 +126,8 @@ async def run(options: argparse.Namespace) -> Report:
             await make_sample(instance.ffmpeg, sample, ZEROLATENCY_2S, SAMPLE_S)
             for row in await measure(instance, sample, options.streams, options.seconds):
                 report.row(row)
+    report.plot("streams", "% of a core, all")
+    report.plot("streams", "MB PSS, all")
     return report
 
 

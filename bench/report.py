@@ -7,6 +7,8 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.plot import Plot
+
 
 class Report:
     """Rows of one benchmark. Cells are plain values; the columns are the union of the rows' keys, in order."""
@@ -15,6 +17,7 @@ class Report:
         self.name = name
         self.title = title
         self.rows: list[dict[str, object]] = []
+        self.plots: list[Plot] = []
         self.conditions = [
             machine(),
             f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, load before {os.getloadavg()[0]:.2f}",
@@ -26,6 +29,12 @@ class Report:
 
     def row(self, row: dict[str, object]) -> None:
         self.rows.append(row)
+
+    def plot(self, x: str, y: str) -> None:
+        """Draw one column of numbers against another under the table; nothing with fewer than three rows."""
+        points = [(float(str(row[x])), float(str(row[y]))) for row in self.rows]
+        if len(points) >= 3:
+            self.plots.append(Plot(x, y, points))
 
     def show(self, options: argparse.Namespace) -> None:
         """Print as the command line asked."""
@@ -50,7 +59,8 @@ class Report:
         lines = [_line(line, widths) for line in cells]
         lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
         heading = [f"## {self.title}", "", *(f"- {text}" for text in self.conditions), ""]
-        return "\n".join([*heading, *lines, ""])
+        plots = [line for plot in self.plots for line in ("```", str(plot), "```", "")]
+        return "\n".join([*heading, *lines, "", *plots])
 
 
 def machine() -> str:
