@@ -139,7 +139,7 @@ def test_files_of_a_dead_instance_are_no_obstacle(make_instance: MakeInstance) -
 
 def test_a_service_that_cannot_start_is_explained(make_instance: MakeInstance) -> None:
     with pytest.raises(pytest.fail.Exception) as failure:
-        make_instance(environment={"FOOTLIGHT_PART_TARGET_S": "7"})
+        make_instance(environment={"FOOTLIGHT_API_LISTEN": "192.0.2.1:9"})
     text = str(failure.value)
-    assert "part_target_s" in text.lower()
+    assert "192.0.2.1" in text
     assert "The whole log:" in text
