@@ -11,6 +11,7 @@ Servers, instances and browsers cannot be used under tests/unit, where sockets a
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -75,6 +76,13 @@ def make_instance(tmp_path: Path) -> Iterator[Callable[..., RunningInstance]]:
             return stack.enter_context(start_instance(folder, *arguments, **options))
 
         yield make
+
+
+@pytest.fixture
+def socket_folder() -> Iterator[Path]:
+    """A folder with a short path: that of a unix socket may have 107 bytes, and pytest's own are long."""
+    with tempfile.TemporaryDirectory(prefix="s-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -82,12 +81,6 @@ async def seen(api: Service) -> AsyncIterator[Seen]:
     """The events of the shared API."""
     async with watching(api.settings) as events:
         yield events
-
-
-@pytest.fixture
-def socket_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a short path, for sockets."""
-    return tmp_path_factory.mktemp("s")
 
 
 @pytest.fixture

@@ -42,7 +42,10 @@ async def running(
     """The service in this process, stopped in the end."""
     ready: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
     life = asyncio.create_task(serve("test", build, settings, started=ready.set_result, signals=()))
-    service = await ready
+    await asyncio.wait((ready, life), return_when=asyncio.FIRST_COMPLETED)
+    if not ready.done():
+        await life
+    service = ready.result()
     try:
         yield service, life
     finally:
@@ -64,7 +67,7 @@ async def stopped_listening(folder: Path) -> bool:
     return not any(row[-1] == f"{folder}/s.sock" and row[3] == "00010000" for row in rows)
 
 
-async def test_order_of_opening_and_closing(tmp_path: Path) -> None:
+async def test_order_of_opening_and_closing(socket_folder: Path) -> None:
     done: list[str] = []
 
     @asynccontextmanager
@@ -88,14 +91,14 @@ async def test_order_of_opening_and_closing(tmp_path: Path) -> None:
         service.on_stop(step)
         service.spawn(work(), "work")
 
-    async with running(build, settings_for(tmp_path)) as (service, _):
+    async with running(build, settings_for(socket_folder)) as (service, _):
         assert service.ready
         await asyncio.sleep(0)
     assert not service.ready
     assert done == ["open a", "open b", "step", "task ended", "close b", "close a"]
 
 
-async def test_a_running_request_is_finished_and_no_new_one_taken(tmp_path: Path) -> None:
+async def test_a_running_request_is_finished_and_no_new_one_taken(socket_folder: Path) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
 
     async def slow(_request: web.Request) -> web.Response:
@@ -109,13 +112,13 @@ async def test_a_running_request_is_finished_and_no_new_one_taken(tmp_path: Path
         await service.listen(app, service.settings.api_listen)
 
     async with (
-        running(build, settings_for(tmp_path)) as (service, life),
-        caller(tmp_path) as client,
+        running(build, settings_for(socket_folder)) as (service, life),
+        caller(socket_folder) as client,
     ):
         pending = asyncio.create_task(client.get("/slow"))
         await entered.wait()
         service.stop()
-        await eventually_async(lambda: stopped_listening(tmp_path))
+        await eventually_async(lambda: stopped_listening(socket_folder))
         with pytest.raises(aiohttp.ClientConnectorError):
             await client.get("/healthz")
         assert not life.done()
@@ -124,7 +127,7 @@ async def test_a_running_request_is_finished_and_no_new_one_taken(tmp_path: Path
         assert (response.status, await response.text()) == (200, "done")
 
 
-async def test_draining_has_a_deadline(tmp_path: Path) -> None:
+async def test_draining_has_a_deadline(socket_folder: Path) -> None:
     async def forever(_request: web.Request) -> web.Response:
         await asyncio.Event().wait()
         raise AssertionError
@@ -134,8 +137,8 @@ async def test_draining_has_a_deadline(tmp_path: Path) -> None:
         app.router.add_get("/forever", forever)
         await service.listen(app, service.settings.api_listen)
 
-    settings = settings_for(tmp_path, drain_s=0.3)
-    async with caller(tmp_path) as client:
+    settings = settings_for(socket_folder, drain_s=0.3)
+    async with caller(socket_folder) as client:
         async with running(build, settings):
             pending = asyncio.create_task(client.get("/forever"))
             await asyncio.sleep(0.05)
@@ -145,7 +148,7 @@ async def test_draining_has_a_deadline(tmp_path: Path) -> None:
             await pending
 
 
-async def test_a_task_that_fails_ends_the_service(tmp_path: Path) -> None:
+async def test_a_task_that_fails_ends_the_service(socket_folder: Path) -> None:
     async def fail() -> None:
         raise RuntimeError("broken")
 
@@ -153,11 +156,11 @@ async def test_a_task_that_fails_ends_the_service(tmp_path: Path) -> None:
         service.spawn(fail(), "broken")
 
     with pytest.raises(ExceptionGroup) as group:
-        await serve("test", build, settings_for(tmp_path), signals=())
+        await serve("test", build, settings_for(socket_folder), signals=())
     assert group.value.subgroup(RuntimeError) is not None
 
 
-async def test_stopped_while_building(tmp_path: Path) -> None:
+async def test_stopped_while_building(socket_folder: Path) -> None:
     closed = asyncio.Event()
     building: asyncio.Queue[Service] = asyncio.Queue()
 
@@ -171,7 +174,7 @@ async def test_stopped_while_building(tmp_path: Path) -> None:
         building.put_nowait(service)
         await asyncio.Event().wait()
 
-    life = asyncio.create_task(serve("test", build, settings_for(tmp_path), signals=()))
+    life = asyncio.create_task(serve("test", build, settings_for(socket_folder), signals=()))
     (await building.get()).stop()
     await life
     assert closed.is_set()
@@ -202,8 +205,8 @@ async def build_errors(service: Service) -> None:
     await service.listen(app, service.settings.api_listen)
 
 
-async def test_errors_over_http(tmp_path: Path) -> None:
-    async with running(build_errors, settings_for(tmp_path)), caller(tmp_path) as client:
+async def test_errors_over_http(socket_folder: Path) -> None:
+    async with running(build_errors, settings_for(socket_folder)), caller(socket_folder) as client:
         async with client.get("/conflict") as response:
             assert response.status == 409
             assert await response.json() == {
@@ -226,8 +229,8 @@ async def test_errors_over_http(tmp_path: Path) -> None:
             assert response.status == 200
 
 
-async def test_request_ids_and_metrics(tmp_path: Path) -> None:
-    async with running(build_errors, settings_for(tmp_path)), caller(tmp_path) as client:
+async def test_request_ids_and_metrics(socket_folder: Path) -> None:
+    async with running(build_errors, settings_for(socket_folder)), caller(socket_folder) as client:
         given = {"X-Request-ID": "abcdefgh-12345678"}
         async with client.get("/conflict", headers=given) as response:
             assert response.headers["X-Request-ID"] == given["X-Request-ID"]
@@ -252,7 +255,7 @@ async def test_request_ids_and_metrics(tmp_path: Path) -> None:
     assert "footlight_http_request_seconds_bucket" in text
 
 
-async def test_readiness(tmp_path: Path) -> None:
+async def test_readiness(socket_folder: Path) -> None:
     answers: dict[str, BaseException | None] = {"one": None, "two": None}
     asked: list[str] = []
 
@@ -273,7 +276,10 @@ async def test_readiness(tmp_path: Path) -> None:
         async with client.get("/readyz") as response:
             return response.status, await response.json()
 
-    async with running(build, settings_for(tmp_path)) as (service, _), caller(tmp_path) as client:
+    async with (
+        running(build, settings_for(socket_folder)) as (service, _),
+        caller(socket_folder) as client,
+    ):
         everything = {"one": "ok", "two": "ok"}
         assert await readiness(client) == (200, {"status": "ready", "checks": everything})
         # A crowd that asks is answered from memory.
@@ -294,12 +300,6 @@ def _environment(servers: RunningServers, folder: Path, **changes: str) -> dict[
         "FOOTLIGHT_API_LISTEN": f"unix:{folder}/api.sock",
         **{f"FOOTLIGHT_{name.upper()}": value for name, value in changes.items()},
     }
-
-
-@pytest.fixture
-def socket_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a short path, for sockets."""
-    return tmp_path_factory.mktemp("s")
 
 
 def test_the_process_ends_by_signal_with_zero(servers: RunningServers, socket_folder: Path) -> None:
