@@ -97,6 +97,8 @@ async def browser(toolchain: Toolchain) -> AsyncIterator[Browser]:
         await chromium.close()
 
 
+# First: pytest-xdist reads the marks in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of two workers, one has all the tests that watch streams play: they measure time, and share instances."""
     for item in items:
