@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent
-# Most tests wait for something; the group of those that measure time stays together (tests/conftest.py).
-WHOLE_SUITE = ["-n", "2", "--dist", "loadgroup"]
+# Most tests wait for something; those that measure time stay together (tests/conftest.py).
+WHOLE_SUITE = ["-n", "2"]
 if __name__ == "__main__":
     # In the place of this file's own folder, whose modules are not top-level ones.
     sys.path[0] = str(SOURCE)

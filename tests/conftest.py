@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, async_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 from cli.toolchain import Toolchain
 from tests.faults.table import pytest_terminal_summary  # noqa: F401 (a hook)
@@ -97,13 +98,17 @@ async def browser(toolchain: Toolchain) -> AsyncIterator[Browser]:
         await chromium.close()
 
 
-# First: pytest-xdist reads the marks in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of two workers, one has all the tests that watch streams play: they measure time, and share instances."""
-    for item in items:
-        if item.nodeid.startswith(("tests/e2e/", "tests/faults/")):
-            item.add_marker(pytest.mark.xdist_group("streams"))
+class StreamsTogether(LoadScopeScheduling):
+    """Of several workers, one has all the tests that watch streams play: they measure time, and share instances.
+    Any other test goes to whichever worker is free.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "streams" if nodeid.startswith(("tests/e2e/", "tests/faults/")) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> StreamsTogether:
+    return StreamsTogether(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
