@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Browser, async_playwright
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from cli.toolchain import Toolchain
 from tests.faults.table import pytest_terminal_summary  # noqa: F401 (a hook)
@@ -98,7 +98,7 @@ async def browser(toolchain: Toolchain) -> AsyncIterator[Browser]:
         await chromium.close()
 
 
-class StreamsTogether(LoadScopeScheduling):
+class StreamsTogether(LoadScopeScheduling):  # type: ignore[misc]
     """Of several workers, one has all the tests that watch streams play: they measure time, and share instances.
     Any other test goes to whichever worker is free.
     """
