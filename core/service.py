@@ -19,6 +19,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, NoReturn, TypeVar
@@ -43,6 +44,11 @@ CHECK_TIMEOUT_S = 3.0
 # Readiness may be asked for by anybody through the edge; the servers behind it are asked this often
 # at most.
 CHECK_CACHE_S = 1.0
+# A task that goes on for so long after it was cancelled has missed it.
+CANCEL_AGAIN_S = 1.0
+# A process that has not ended so long after its drain time ends all the same: whoever started it may be
+# gone, and nobody else would.
+GIVE_UP_S = 5.0
 
 
 class Service:
@@ -126,8 +132,17 @@ class Service:
                 log.warning("drain_cut_short")
             except Exception:
                 log.exception("stop_step_failed")
-        for task in reversed(self._tasks):
-            task.cancel()
+        await self._end_tasks()
+
+    async def _end_tasks(self) -> None:
+        # Until it has ended: before Python 3.12 asyncio.wait_for, which the clients of NATS and Redis
+        # use for every command, loses a cancellation that comes as what it waits for finishes.
+        running = list(reversed(self._tasks))
+        while running:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
+            running = [task for task in running if not task.done()]
 
 
 async def serve(
@@ -136,11 +151,13 @@ async def serve(
     settings: Settings,
     *,
     started: Callable[[Service], None] = lambda _service: None,
+    stopping: Callable[[], None] = lambda: None,
     signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
 ) -> None:
     """Build a service and run it until it is told to stop, by a signal or by `Service.stop`.
 
-    `started` is called once it is ready. Raises an ExceptionGroup when a task of it fails.
+    `started` is called once it is ready, `stopping` when the end begins. Raises an ExceptionGroup
+    when a task of it fails.
     """
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         service = Service(name, settings, stack, group)
@@ -157,6 +174,7 @@ async def serve(
             await stopped
         building.cancel()
         log.info("service_stopping")
+        stopping()
         await service._shut_down()
     log.info("service_stopped")
 
@@ -177,8 +195,10 @@ def run(name: str, build: Build) -> NoReturn:
     logs.configure(name, settings.log_level)
     structlog.contextvars.clear_contextvars()
     status = 0
+    give_up = threading.Timer(settings.drain_s + GIVE_UP_S, os._exit, (1,))
+    give_up.daemon = True
     try:
-        uvloop.run(serve(name, build, settings))
+        uvloop.run(serve(name, build, settings, stopping=give_up.start))
     except* Exception as group:
         for failure in group.exceptions:
             log.error("service_failed", exc_info=failure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -96,6 +97,19 @@ async def test_order_of_opening_and_closing(socket_folder: Path) -> None:
         await asyncio.sleep(0)
     assert not service.ready
     assert done == ["open a", "open b", "step", "task ended", "close b", "close a"]
+
+
+async def test_a_task_that_missed_its_cancellation_ends_nonetheless(socket_folder: Path) -> None:
+    async def work() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def build(service: Service) -> None:
+        service.spawn(work(), "work")
+
+    async with asyncio.timeout(10), running(build, settings_for(socket_folder)):
+        await asyncio.sleep(0)
 
 
 async def test_a_running_request_is_finished_and_no_new_one_taken(socket_folder: Path) -> None:
