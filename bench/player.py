@@ -43,7 +43,6 @@ class Watch:
     samples: list[Sample] = field(default_factory=list)
     unreadable: int = 0
     stalls: list[float] = field(default_factory=list)
-    first: float | None = None
 
     def latencies(self, after: float = 0.0) -> list[float]:
         """Ages of the frames presented after the Unix time ``after``."""
@@ -120,8 +119,6 @@ async def collect(page: Page, watch: Watch) -> None:
     seen = await page.evaluate("window.footlightProbe ? window.footlightProbe.drain() : null")
     if seen is None:
         return
-    if seen["first"] is not None:
-        watch.first = seen["first"] / 1000
     watch.stalls += [at / 1000 for at in seen["stalls"]]
     for raw in seen["samples"]:
         drawn = decode_bits([int(bit) for bit in raw["bits"]], int(raw["at"]))

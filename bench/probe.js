@@ -12,7 +12,7 @@
   };
   const canvas = new OffscreenCanvas(COLUMNS * CELL, ROWS * CELL);
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  const probe = { samples: [], stalls: [], first: null };
+  const probe = { samples: [], stalls: [] };
   const watched = new WeakSet();
   let tellFirst;
   const firstShown = new Promise((resolve) => (tellFirst = resolve));
@@ -24,7 +24,8 @@
     const at = performance.timeOrigin + performance.now();
     // A player may decode before it is put into the page, where nobody sees it.
     if (!video.isConnected) return;
-    if (probe.first === null) tellFirst((probe.first = at));
+    // Only the first call counts.
+    tellFirst(at);
     if (now - last < MIN_GAP_MS) return;
     last = now;
     // A rendition is the source scaled: its blocks need not be whole pixels.
@@ -67,6 +68,6 @@
   setInterval(() => watch(findVideo(document)), 50);
   window.footlightProbe = {
     firstShown,
-    drain: () => ({ samples: probe.samples.splice(0), stalls: probe.stalls.splice(0), first: probe.first }),
+    drain: () => ({ samples: probe.samples.splice(0), stalls: probe.stalls.splice(0) }),
   };
 }

@@ -16,8 +16,8 @@
  * Playback opens at a keyframe, which may be seconds behind the edge. A large rest of that is not chased
  * but jumped: once, to the next keyframe, where the decoder goes on at once.
  *
- * The target is need + margin. PART-HOLD-BACK (RFC 8216bis, 4.4.3.8) is where playback begins and what is
- * aimed at until enough has been measured.
+ * The target is need + margin. PART-HOLD-BACK (RFC 8216bis, 4.4.3.8) is what is aimed at until enough has
+ * been measured.
  */
 
 export interface LatencyOptions {
