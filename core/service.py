@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -46,6 +47,9 @@ CHECK_TIMEOUT_S = 3.0
 CHECK_CACHE_S = 1.0
 # A task that goes on for so long after it was cancelled has missed it.
 CANCEL_AGAIN_S = 1.0
+# Container objects made and not yet gone before the collector looks at the young ones, and how many of
+# its rounds before it looks at older ones.
+GC_THRESHOLDS = (20_000, 20, 20)
 # A process that has not ended so long after its drain time ends all the same: whoever started it may be
 # gone, and nobody else would.
 GIVE_UP_S = 5.0
@@ -179,6 +183,17 @@ async def serve(
     log.info("service_stopped")
 
 
+def _spare_the_collector() -> None:
+    """Let the garbage collector look at what is new, and less often.
+
+    What a service was built of stays for good, and nearly everything it makes goes by reference
+    count: the collector's rounds were an eighth of what a running stream costs.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 async def _build(service: Service, build: Build) -> None:
     await build(service)
 
@@ -198,7 +213,15 @@ def run(name: str, build: Build) -> NoReturn:
     give_up = threading.Timer(settings.drain_s + GIVE_UP_S, os._exit, (1,))
     give_up.daemon = True
     try:
-        uvloop.run(serve(name, build, settings, stopping=give_up.start))
+        uvloop.run(
+            serve(
+                name,
+                build,
+                settings,
+                started=lambda _service: _spare_the_collector(),
+                stopping=give_up.start,
+            )
+        )
     except* Exception as group:
         for failure in group.exceptions:
             log.error("service_failed", exc_info=failure)

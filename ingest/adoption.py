@@ -7,7 +7,6 @@ So a stream goes on with its next numbers even while the database is away.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from typing import Any
 
 from core.errors import Unavailable
 from core.logs import logger
-from ingest.broadcast import STATE_FILE
+from ingest.broadcast import STATE_FILE, read_state
 from ingest.nginx import IngestNginx, Stat
 from ingest.publisher import MediaFolder
 from ingest.session import Connection, Phase, Publisher, Session
@@ -58,7 +57,7 @@ def read_notes(
     """
     path = media.root / name / STATE_FILE
     try:
-        identity = json.loads(path.read_text())["session"]["identity"]
+        identity = read_state(path.read_text())["session"]["identity"]
         age = max(0.0, time.time() - path.stat().st_mtime)
         session = _session(name, identity, stat, now)
         session.cut_at = None if session.publisher else now - age

@@ -30,7 +30,7 @@ from ingest.packager import (
     SourceInfo,
     StreamFault,
 )
-from ingest.packager.memory import Forgotten, Notebook, restore
+from ingest.packager.memory import Forgotten, Notebook, restore, updated
 from ingest.publisher import MediaFull, Publisher
 from ingest.rungs import Rungs
 from ingest.tags import Replay, Tag, TagError
@@ -94,6 +94,7 @@ class Broadcast:
         self._ending = False
         self._media_failed = False
         self._identity: dict[str, Any] = {}
+        self._noted = False
         self._note()
 
     def _use(self, live: LiveStream) -> None:
@@ -108,7 +109,7 @@ class Broadcast:
         """
         folder = self._kit.media.root / self.session
         try:
-            kept = json.loads((folder / STATE_FILE).read_text())
+            kept = read_state((folder / STATE_FILE).read_text())
             memory = Memory(**kept["session"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Forgotten(str(error)) from error
@@ -185,12 +186,15 @@ class Broadcast:
 
     def _remember(self) -> None:
         """Write down what the next life of this process needs to go on with the session."""
-        packager = self._notebook.text()
-        if packager == "null":
+        entry = self._notebook.entry(whole=self._noted)
+        if entry is None:
             return
-        # Ten times a second: only the packager's half changes with every part.
-        text = f'{{"session":{self._own_notes},"packager":{packager}}}'
-        self._kit.media.write(self.session, STATE_FILE, text.encode())
+        if not entry.whole:
+            self._kit.media.append(self.session, STATE_FILE, f"{entry.text}\n".encode())
+            return
+        text = f'{{"session":{self._own_notes},"packager":{entry.text}}}\n'
+        self._kit.media.replace(self.session, STATE_FILE, text.encode())
+        self._noted = False
 
     def _note(self) -> None:
         """Something of what is written down beside the packager's notes has changed."""
@@ -203,6 +207,7 @@ class Broadcast:
             identity=self._identity,
         )
         self._own_notes = json.dumps(asdict(memory))
+        self._noted = True
 
     def remember(self, identity: dict[str, Any]) -> None:
         """Whose session this is and how it stands, to be found by the next life of this process."""
@@ -345,6 +350,18 @@ class Broadcast:
         await self.inputs.close()
         await self._tasks.close()
         await self._rungs.close()
+
+
+def read_state(text: str) -> dict[str, Any]:
+    """What STATE_FILE says: its first line, brought up to date by the others. Raises ValueError.
+
+    A line is added with every part; one that its writer died over has no end and does not count.
+    """
+    first, *lines = text.split("\n")
+    state: dict[str, Any] = json.loads(first)
+    for line in lines[:-1]:
+        state["packager"] = updated(state["packager"], json.loads(line))
+    return state
 
 
 def _packager_config(settings: Settings) -> PackagerConfig:

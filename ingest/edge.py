@@ -27,7 +27,7 @@ from core.logs import logger
 log = logger(__name__)
 
 #: Requests under way at once; beyond them content waits here, where it can still be replaced.
-PIPELINE = 32
+PIPELINE = 64
 RECONNECT_S = 0.1
 #: An edge that owes an answer this long is taken for frozen and dialled anew.
 PATIENCE_S = 3.0
@@ -151,6 +151,7 @@ class EdgeLink(asyncio.Protocol):
         self._flying: deque[_Request] = deque()
         self._questions: deque[_Request] = deque()
         self._paused = False
+        self._pump_due = False
         self._lost = asyncio.Event()
 
     @property
@@ -164,14 +165,14 @@ class EdgeLink(asyncio.Protocol):
     ) -> None:
         """`path` should hold `body` from now on. Returns at once."""
         self._mirror.put(path, render("PUT", path, body, headers))
-        self._pump()
+        self._pump_soon()
 
     def delete(self, path: str, *covers: str) -> None:
         """`path`, and with it whatever stood under the paths in `covers`, should be gone."""
         for gone in covers:
             self._mirror.drop(gone)
         self._mirror.put(path, render("DELETE", path))
-        self._pump()
+        self._pump_soon()
 
     async def get(self, path: str) -> Any:
         """Ask the edge; the JSON it answers. Raises Unavailable."""
@@ -304,13 +305,21 @@ class EdgeLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _pump_soon(self) -> None:
+        """Write once for all that is said before the event loop's next round."""
+        if not self._pump_due:
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
     def _pump(self) -> None:
         """Write what waits, as far as the edge keeps up."""
+        self._pump_due = False
         transport, mirror = self._transport, self._mirror
         if transport is None or self._paused:
             return
         now = time.monotonic()
-        while len(self._flying) < PIPELINE and not self._paused:
+        requests: list[bytes] = []
+        while len(self._flying) < PIPELINE:
             if self._questions:
                 request = self._questions.popleft()
             elif mirror.dirty:
@@ -318,10 +327,12 @@ class EdgeLink(asyncio.Protocol):
                 del mirror.dirty[path]
                 request = _Request(mirror.wanted[path], path)
             else:
-                return
+                break
             request.sent_at = now
             self._flying.append(request)
-            transport.write(request.data)
+            requests.append(request.data)
+        if requests:
+            transport.write(b"".join(requests))
 
 
 class Edges:

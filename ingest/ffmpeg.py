@@ -27,6 +27,18 @@ _FLV_PIPE: dict[str, str | int] = {
 THUMBNAIL_WIDTH = 640
 
 
+def _glibc(**tunables: int) -> dict[str, str]:
+    words = (f"glibc.malloc.{name}={value}" for name, value in tunables.items())
+    return {"GLIBC_TUNABLES": ":".join(words)}
+
+
+#: Environment for `source`: one heap for its threads, of which nothing is given back between two packets.
+ONE_HEAP = _glibc(arena_max=1, mmap_threshold=64 << 20, trim_threshold=64 << 20)
+#: Environment for `thumbnail` and `level`: half of what so short a run costs is the kernel's work for
+#: fresh pages.
+LARGE_PAGES = _glibc(arena_max=1, mmap_threshold=64 << 20, top_pad=16 << 20, hugetlb=1)
+
+
 class Encoder(StrEnum):
     """H.264 encoders a rung may use, in order of preference."""
 
@@ -148,13 +160,17 @@ def thumbnail(program: str, *, has_audio: bool) -> list[str]:
 
     With sound the level of the segment is measured in the same run; `volume` reads it from stderr.
     """
+    # One thread, no analysis before the decoder starts, and of decoding and scaling only what shows in
+    # so small a picture: this runs for every stream, every few seconds.
     words = [
         program,
         *("-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", "-threads", "1"),
-        *("-protocol_whitelist", "pipe", "-skip_frame:v", "nokey", "-f", "mov", "-i", "pipe:0"),
+        *("-filter_threads", "1", "-nofind_stream_info"),
+        *("-skip_frame:v", "nokey", "-skip_loop_filter:v", "all"),
+        *("-protocol_whitelist", "pipe", "-f", "mov", "-i", "pipe:0"),
         *("-map", "0:v:0", "-frames:v", "1"),
-        *("-vf", f"scale='min({THUMBNAIL_WIDTH},iw)':-2:flags=bicubic,format=yuvj420p"),
-        *("-c:v", "mjpeg", "-q:v", "5", "-f", "mjpeg", "pipe:1"),
+        *("-vf", f"scale='min({THUMBNAIL_WIDTH},iw)':-2:flags=area,format=yuvj420p"),
+        *("-c:v", "mjpeg", "-threads:v", "1", "-q:v", "5", "-f", "mjpeg", "pipe:1"),
     ]
     if has_audio:
         words += ["-map", "0:a:0", "-af", "volumedetect", "-f", "null", "-"]

@@ -65,35 +65,54 @@ class MediaFolder:
         (self.root / session / rendition).mkdir(mode=0o755, parents=True, exist_ok=True)
 
     def write(self, session: str, name: str, data: bytes) -> None:
-        """Put a whole file in place or none at all. Raises MediaFull."""
+        """Write a file that nobody reads before they are told of it. Raises MediaFull."""
+        self._put(f"{session}/{name}", data, os.O_TRUNC)
+
+    def append(self, session: str, name: str, data: bytes) -> None:
+        """Add to a file. Raises MediaFull."""
+        self._put(f"{session}/{name}", data, os.O_APPEND)
+
+    def replace(self, session: str, name: str, data: bytes) -> None:
+        """Put a whole new file in the place of the one there is, which may be being read."""
         key = f"{session}/{name}"
+        self._put(f"{key}~", data, os.O_TRUNC)
+        try:
+            os.rename(f"{self.root}/{key}~", f"{self.root}/{key}")
+        except OSError as error:
+            self._drop(f"{key}~")
+            raise MediaFull(f"cannot write to the media folder: {error.strerror}") from error
+        self.used -= self._sizes.pop(key, 0)
+        self._sizes[key] = self._sizes.pop(f"{key}~")
+
+    def _put(self, key: str, data: bytes, how: int) -> None:
         if self.used + len(data) > self.quota * STOP_AT:
             raise MediaFull(f"the quota of {self.quota} bytes is used up")
         path = f"{self.root}/{key}"
-        temporary = f"{path}~"
         try:
             # open() would build three Python objects for one write.
-            file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o644)
             try:
                 if os.write(file, data) != len(data):
                     raise OSError("short write")
             finally:
                 os.close(file)
-            os.rename(temporary, path)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+            self._drop(key)
             raise MediaFull(f"cannot write to the media folder: {error.strerror}") from error
-        self.used += len(data) - self._sizes.get(key, 0)
-        self._sizes[key] = len(data)
+        before = self._sizes.get(key, 0)
+        size = len(data) + (before if how == os.O_APPEND else 0)
+        self._sizes[key] = size
+        self.used += size - before
 
     def forget(self, session: str, names: Iterable[str]) -> None:
         """Remove files."""
         for name in names:
-            key = f"{session}/{name}"
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{self.root}/{key}")
-            self.used -= self._sizes.pop(key, 0)
+            self._drop(f"{session}/{name}")
+
+    def _drop(self, key: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{self.root}/{key}")
+        self.used -= self._sizes.pop(key, 0)
 
     def remove(self, session: str) -> None:
         """Remove everything of a session."""

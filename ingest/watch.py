@@ -61,7 +61,7 @@ class Watch:
                 return
             self.meter.levels = look.levels
             if look.picture:
-                self._kit.media.write(self._session, FILE_NAME, look.picture)
+                self._kit.media.replace(self._session, FILE_NAME, look.picture)
                 self.thumbnail_at = self._now()
         except (OSError, MediaFull):
             # The next one is a few seconds away.

@@ -57,7 +57,13 @@ class Worker:
         widen(read)
         argv = ffmpeg.source(program, f"{url}/{name}", transcode_audio=transcode_audio)
         try:
-            child = await Child.start(argv, f"source-{name}", stdout=write, on_line=on_line)
+            child = await Child.start(
+                argv,
+                f"source-{name}",
+                stdout=write,
+                on_line=on_line,
+                environment=ffmpeg.ONE_HEAP,
+            )
         except BaseException:
             os.close(read)
             raise

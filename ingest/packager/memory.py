@@ -1,6 +1,6 @@
 """What a session has to remember to go on in another process: numbers, names and listed segments.
 
-A `Notebook` is written whenever something is announced, before the announcement, so it holds no
+An entry is written whenever something is announced, before the announcement, so it holds no
 media: parts of the open segment are named, and `restore` reads them back to close that segment. Input
 state is left out on purpose: a new process gets a new input, which begins a new timeline.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from .events import Event, PackagerConfig
 from .follower import Follower
@@ -31,49 +31,68 @@ class Forgotten(ValueError):
     """What was written down is of no use: another version, or files it names are gone."""
 
 
+class Entry(NamedTuple):
+    """What to write down: `whole` begins the notes anew, anything else is added to what is there."""
+
+    whole: bool
+    text: str
+
+
+class _Kept(NamedTuple):
+    """Text as it was written when `mark` stood."""
+
+    mark: tuple[object, ...]
+    text: str
+
+
 class Notebook:
-    """Writes down a stream, ten times a second: what changes with segments only is kept as text."""
+    """Writes down a stream, ten times a second: all of it with each segment, between them only what
+    a part changes.
+    """
 
     def __init__(self, live: LiveStream) -> None:
         self._live = live
-        self._session: tuple[object, str] = (None, "")
-        self._renditions: dict[str, tuple[object, str]] = {}
+        self._written: object = None
+        self._fast: dict[str, _Kept] = {}
+        self._slow: dict[str, _Kept] = {}
         self._segments: dict[str, dict[int, tuple[int, str]]] = {}
 
-    def text(self) -> str:
-        """JSON from which `restore` goes on; "null" before anything was published."""
-        live = self._live
-        lead = live._lead
+    def entry(self, *, whole: bool = False) -> Entry | None:
+        """The next entry, JSON for `restore` and `updated`; None before anything was published."""
+        lead = self._live._lead
         if lead is None or lead._targets is None or not lead.rendition.listed:
-            return "null"
-        boundaries = lead.schedule._boundaries
-        newest = boundaries[-1].msn if boundaries else 0
-        mark = (lead.epoch, newest, lead.rendition.complete_msn)
-        if self._session[0] != mark:
-            self._session = (mark, _dumps(_session(live, lead))[:-1])
-        renditions = ",".join(self._rendition(r) for r in live._renditions.values())
-        return f'{self._session[1]},"renditions":[{renditions}]}}'
-
-    def _rendition(self, rendition: Rendition) -> str:
-        """One rendition: first what a part changes, then what a segment changes."""
-        playlist = rendition._playlist
-        mark = (
-            rendition.complete_msn,
-            rendition._init_count,
-            rendition.ended,
-            len(rendition._lingering),
-            len(playlist._with_parts) if playlist else 0,
-            playlist._first_msn if playlist else 0,
+            return None
+        renditions = self._live._renditions.values()
+        changed = [each.name for each in renditions if self._note(each)]
+        mark = (lead.epoch, lead.schedule.newest_msn, *(_slow_mark(each) for each in renditions))
+        if mark == self._written and not whole:
+            return Entry(False, f"[{','.join(f'{{{self._fast[name].text}}}' for name in changed)}]")
+        self._written = mark
+        for rendition in renditions:
+            self._note_slow(rendition)
+        joined = ",".join(
+            f"{{{self._fast[each.name].text},{self._slow[each.name].text}}}" for each in renditions
         )
-        known = self._renditions.get(rendition.name)
-        if known is None or known[0] != mark:
-            known = (mark, self._slow(rendition, playlist))
-            self._renditions[rendition.name] = known
-        return f"{_dumps(_fast(self._live, rendition, playlist))[:-1]},{known[1]}"
+        head = _dumps(_session(self._live, lead))[:-1]
+        return Entry(True, f'{head},"renditions":[{joined}]}}')
 
-    def _slow(self, rendition: Rendition, playlist: MediaPlaylist | None) -> str:
-        listed = self._listed(rendition.name, playlist) if playlist else ""
-        return f'{_dumps(_slow(rendition, playlist))[1:-1]},"segments":[{listed}]}}'
+    def _note(self, rendition: Rendition) -> bool:
+        """Write anew what a part changes; whether it did."""
+        mark = _fast_mark(rendition)
+        known = self._fast.get(rendition.name)
+        if known is not None and known.mark == mark:
+            return False
+        self._fast[rendition.name] = _Kept(mark, _fast(self._live, rendition))
+        return True
+
+    def _note_slow(self, rendition: Rendition) -> None:
+        mark = _slow_mark(rendition)
+        known = self._slow.get(rendition.name)
+        if known is None or known.mark != mark:
+            playlist = rendition._playlist
+            listed = self._listed(rendition.name, playlist) if playlist else ""
+            text = f'{_dumps(_slow(rendition, playlist))[1:-1]},"segments":[{listed}]'
+            self._slow[rendition.name] = _Kept(mark, text)
 
     def _listed(self, name: str, playlist: MediaPlaylist) -> str:
         known = self._segments.get(name, {})
@@ -89,6 +108,39 @@ class Notebook:
 
 
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def updated(state: Json, entry: list[Json]) -> Json:
+    """`state` as the next entry, which was not whole, leaves it."""
+    news = {rendition["name"]: rendition for rendition in entry}
+    renditions = [{**each, **news.get(each["name"], {})} for each in state["renditions"]]
+    return {**state, "renditions": renditions}
+
+
+def _fast_mark(rendition: Rendition) -> tuple[object, ...]:
+    """Changes whenever something of the rendition does that short entries hold."""
+    playlist = rendition._playlist
+    return (
+        rendition._number,
+        rendition._segment,
+        playlist._edge_us if playlist else 0,
+        playlist.last_part if playlist else None,
+        playlist is None or playlist._open is None,
+    )
+
+
+def _slow_mark(rendition: Rendition) -> tuple[object, ...]:
+    """Changes whenever something of the rendition does that short entries leave out."""
+    playlist = rendition._playlist
+    return (
+        rendition.name,
+        rendition.complete_msn,
+        rendition._init_count,
+        rendition.ended,
+        len(rendition._lingering),
+        len(playlist._with_parts) if playlist else 0,
+        playlist._first_msn if playlist else 0,
+    )
 
 
 def _session(live: LiveStream, lead: Lead) -> Json:
@@ -201,20 +253,25 @@ def _recall_lead(lead: Lead, state: Json, targets: Targets) -> None:
     schedule._wall = schedule._boundaries[-1].wall
 
 
-def _fast(live: LiveStream, rendition: Rendition, playlist: MediaPlaylist | None) -> Json:
+def _fast(live: LiveStream, rendition: Rendition) -> str:
+    """What a part changes, as the inside of a JSON object; put together by hand for its frequency."""
+    playlist = rendition._playlist
     follower: Follower | None = live._followers.get(rendition.name)
     if live._sibling is not None and live._sibling.rendition is rendition:
         follower = live._sibling
-    opened = rendition._segment
-    return {
-        "name": rendition.name,
-        "number": rendition._number,
-        "closed_msn": follower._closed_msn if follower else 0,
-        "open": [_boundary(opened[0]), opened[1].isoformat()] if opened else None,
-        "edge_us": playlist._edge_us if playlist else 0,
-        "last_part": playlist.last_part if playlist else None,
-        "listed": _segment(playlist._open) if playlist and playlist._open else None,
-    }
+    opened, listed, edge_us, last_part = rendition._segment, None, 0, "null"
+    if playlist is not None:
+        listed, edge_us = playlist._open, playlist._edge_us
+        last_part = f"[{playlist.last_part[0]},{playlist.last_part[1]}]"
+    begun = (
+        f"[{_dumps(_boundary(opened[0]))},{_dumps(opened[1].isoformat())}]" if opened else "null"
+    )
+    return (
+        f'"name":{_dumps(rendition.name)},"number":{rendition._number},'
+        f'"closed_msn":{follower._closed_msn if follower else 0},"open":{begun},'
+        f'"edge_us":{edge_us},"last_part":{last_part},'
+        f'"listed":{_dumps(_segment(listed)) if listed else "null"}'
+    )
 
 
 def _slow(rendition: Rendition, playlist: MediaPlaylist | None) -> Json:

@@ -49,6 +49,11 @@ class Schedule:
         """How many segments were begun (as far as they are kept)."""
         return len(self._boundaries)
 
+    @property
+    def newest_msn(self) -> int:
+        """The sequence number of the segment that was begun last; 0 before the first."""
+        return self._boundaries[-1].msn if self._boundaries else 0
+
     def period(self, epoch: int, start: int, time: int, now: datetime) -> tuple[Boundary, datetime]:
         """The first segment of a period, at decode time `start` and presentation time `time`, which
         is `now`. The boundary, and the wall clock at `start`.

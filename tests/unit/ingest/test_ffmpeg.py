@@ -107,10 +107,12 @@ def test_a_thumbnail_is_one_keyframe_and_the_level_of_its_sound() -> None:
     silent = thumbnail("ffmpeg", has_audio=False)
     assert silent == [
         "ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", "-threads", "1",
-        "-protocol_whitelist", "pipe", "-skip_frame:v", "nokey", "-f", "mov", "-i", "pipe:0",
+        "-filter_threads", "1", "-nofind_stream_info",
+        "-skip_frame:v", "nokey", "-skip_loop_filter:v", "all",
+        "-protocol_whitelist", "pipe", "-f", "mov", "-i", "pipe:0",
         "-map", "0:v:0", "-frames:v", "1",
-        "-vf", "scale='min(640,iw)':-2:flags=bicubic,format=yuvj420p",
-        "-c:v", "mjpeg", "-q:v", "5", "-f", "mjpeg", "pipe:1",
+        "-vf", "scale='min(640,iw)':-2:flags=area,format=yuvj420p",
+        "-c:v", "mjpeg", "-threads:v", "1", "-q:v", "5", "-f", "mjpeg", "pipe:1",
     ]  # fmt: skip
     measured = ["-map", "0:a:0", "-af", "volumedetect", "-f", "null", "-"]
     assert thumbnail("ffmpeg", has_audio=True) == [*silent, *measured]

@@ -17,8 +17,10 @@ def test_files_are_written_counted_and_forgotten(tmp_path: Path) -> None:
     media = MediaFolder(tmp_path / "m", 10_000)
     media.make("s1", "source")
     media.write("s1", "source/part-0.m4s", b"x" * 100)
-    media.write("s1", "session.json", b"x" * 50)
-    media.write("s1", "session.json", b"x" * 70)
+    media.replace("s1", "session.json", b"x" * 50)
+    media.replace("s1", "session.json", b"x" * 40)
+    media.append("s1", "session.json", b"y" * 30)
+    assert (media.root / "s1/session.json").read_bytes() == b"x" * 40 + b"y" * 30
     assert media.used == 170
     assert files(media) == {"s1/source/part-0.m4s", "s1/session.json"}
     media.forget("s1", ["source/part-0.m4s", "source/never.m4s"])
@@ -49,6 +51,10 @@ def test_a_file_that_cannot_be_written_leaves_no_half(tmp_path: Path) -> None:
     media = MediaFolder(tmp_path / "m", 1000)
     with pytest.raises(MediaFull):
         media.write("nowhere", "a", b"x")
+    with pytest.raises(MediaFull):
+        media.replace("nowhere", "a", b"x")
+    with pytest.raises(MediaFull):
+        media.append("nowhere", "a", b"x")
     assert files(media) == set() and media.used == 0
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.packager import LiveStream, PackagerConfig, PlaylistReady
-from ingest.packager.memory import Forgotten, Json, Notebook, restore
+from ingest.packager.memory import Forgotten, Json, Notebook, restore, updated
 from tests import playlist_validator
 from tests.packager_kit import Session, Synthetic, picture
 
@@ -17,8 +17,8 @@ VIDEO = 1
 
 
 def snapshot(stream: LiveStream) -> Json | None:
-    kept: Json | None = json.loads(Notebook(stream).text())
-    return kept
+    entry = Notebook(stream).entry()
+    return json.loads(entry.text) if entry else None
 
 
 def kill(session: Session) -> None:
@@ -143,11 +143,20 @@ def test_files_that_are_gone_are_told() -> None:
         restore(PackagerConfig(), "s1", snapshot(session.stream) or {}, gone)
 
 
-def test_a_notebook_says_the_same_whether_it_is_new_or_long_in_use() -> None:
+def test_entries_add_up_to_what_a_new_notebook_says() -> None:
     session = Session()
     session.feed(Synthetic().prologue())
     notebook = Notebook(session.stream)
+    state: Json = {}
+    wholes = shorts = 0
     for _, data in Synthetic().tags(40):
         session.feed(data, ms=20)
-        used = notebook.text()
-    assert used == Notebook(session.stream).text()
+        entry = notebook.entry()
+        if entry is None:
+            continue
+        wholes += entry.whole
+        shorts += not entry.whole
+        state = json.loads(entry.text) if entry.whole else updated(state, json.loads(entry.text))
+        assert state == snapshot(session.stream)
+    # All of it is written with segments only.
+    assert 0 < wholes < shorts / 4
