@@ -17,6 +17,9 @@ SUBJECT_PREFIX = "footlight.events"
 # A question, by request and reply: {channel_id} → {ended}. Every node of ingest hears it, and the one
 # that has the channel's stream answers once it has ended.
 END_STREAM = "footlight.rpc.ingest.end_stream"
+# A question: {op, channel_id, actor, …} → what came of it. One of the chat processes decides, and it
+# holds on all of them when the answer comes (docs/protocols/chat.md).
+CHAT_DECIDE = "footlight.rpc.chat.decide"
 
 
 class Event(BaseModel):
@@ -118,6 +121,63 @@ class UserDeleted(Event, topic="user.deleted"):
 
     user_id: int
     login: str
+
+
+class UserSuspended(Event, topic="user.suspended"):
+    """An account, or its channel only, is suspended: its stream ends and its sockets are closed."""
+
+    suspension_id: int
+    user_id: int
+    login: str
+    # account, channel
+    scope: str
+    # None: for good.
+    until: datetime | None = None
+
+
+class SuspensionLifted(Event, topic="user.suspension_lifted"):
+    """A suspension is lifted or was shortened to nothing."""
+
+    suspension_id: int
+    user_id: int
+    login: str
+    scope: str
+
+
+class UserUpdated(Event, topic="user.updated"):
+    """Name, colour or role of an account changed."""
+
+    user_id: int
+    login: str
+
+
+class FollowAdded(Event, topic="follow.added"):
+    """Somebody follows a channel."""
+
+    user_id: int
+    channel_id: int
+    at: datetime
+
+
+class FollowRemoved(Event, topic="follow.removed"):
+    """Somebody no longer follows a channel."""
+
+    user_id: int
+    channel_id: int
+    at: datetime
+
+
+class EmotesChanged(Event, topic="emotes.changed"):
+    """Emotes of a channel, or with None of the whole site, were added or removed."""
+
+    channel_id: int | None = None
+
+
+class AppTokenRevoked(Event, topic="app_token.revoked"):
+    """An app token may no longer be used; its sockets are closed."""
+
+    token_id: int
+    user_id: int
 
 
 def decode(subject: str, payload: bytes) -> Event | None:

@@ -202,6 +202,36 @@ class Settings(BaseSettings):
         default="unix:/run/footlight/ingest.sock",
         description="Where `ingest` listens (hooks, health, metrics): `unix:/path` or `host:port`.",
     )
+    chat_listen: str = Field(
+        default="unix:/run/footlight/chat.sock",
+        description="Where `chat` answers HTTP (health, metrics): `unix:/path` or `host:port`.",
+    )
+    chat_socket_listen: str = Field(
+        default="unix:/run/footlight/chat-ws.sock",
+        description=(
+            "Where `chat` takes WebSockets, JSON and IRC: `unix:/path` or `host:port`. The edge "
+            "proxies `/chat` here."
+        ),
+    )
+    chat_processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Chat processes that `up` starts; one uses one core.",
+    )
+    irc_listen: str = Field(
+        default="",
+        description=(
+            "`host:port` for Twitch's IRC dialect over plain TCP; several processes share it. "
+            "Empty: none."
+        ),
+    )
+    irc_tls_certificate: Path | None = Field(
+        default=None, description="PEM file with the certificate chain: IRC over TCP uses TLS then."
+    )
+    irc_tls_key: Path | None = Field(
+        default=None, description="PEM file with that certificate's private key."
+    )
     edge_internal_urls: Annotated[list[str], NoDecode] = Field(
         default_factory=lambda: ["unix:/run/footlight/edge-internal.sock"],
         description=(
@@ -286,6 +316,63 @@ class Settings(BaseSettings):
         default=3.0,
         gt=0,
         description="How often sessions are compared with what nginx serves, seconds.",
+    )
+
+    # --- chat -------------------------------------------------------------------------------------
+    chat_flush_s: float = Field(
+        default=0.1,
+        ge=0.0,
+        le=1.0,
+        description=(
+            "In a busy room messages of this time go out together, seconds. A quiet room's go out "
+            "at once."
+        ),
+    )
+    chat_buffer_bytes: int = Field(
+        default=256 * 1024,
+        ge=16 * 1024,
+        description="What may wait for a slow reader before it is dropped, bytes.",
+    )
+    chat_join_history: int = Field(
+        default=50, ge=0, le=500, description="Messages that somebody sees who enters a room."
+    )
+    chat_recovery: int = Field(
+        default=1000,
+        ge=0,
+        le=10_000,
+        description="Most messages that a reconnecting client is given; beyond it a gap is said.",
+    )
+    chat_persist_s: float = Field(
+        default=0.5,
+        gt=0,
+        le=10,
+        description="How often messages are written to PostgreSQL, seconds.",
+    )
+    chat_room_cap: int = Field(
+        default=20_000,
+        ge=100,
+        description=(
+            "Most messages of a room that Redis holds when PostgreSQL does not take them; older ones"
+            " are then lost, counted and alerted."
+        ),
+    )
+    chat_retention_days: int = Field(
+        default=365,
+        ge=0,
+        description="Days after which chat messages are removed, by the week; 0: kept for good.",
+    )
+    chat_held_s: float = Field(
+        default=300.0,
+        gt=0,
+        description="How long a held message waits for a moderator, seconds.",
+    )
+    chat_raid_s: float = Field(
+        default=90.0,
+        gt=0,
+        description="Countdown of a raid, seconds.",
+    )
+    chat_pin_s: float = Field(
+        default=1200.0, gt=0, description="How long a message stays pinned, seconds."
     )
 
     @classmethod

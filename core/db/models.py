@@ -6,6 +6,7 @@ Ids are 64-bit identity columns, decimal digits in JSON. Times are `timestamptz`
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -20,10 +21,11 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Text,
+    UniqueConstraint,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 Json = dict[str, Any]
@@ -49,6 +51,8 @@ class Base(DeclarativeBase):
         list[str]: ARRAY(Text),
         Json: JSONB,
         list[Json]: JSONB,
+        list[int]: ARRAY(BigInteger),
+        uuid.UUID: UUID(as_uuid=True),
     }
 
 
@@ -68,6 +72,95 @@ class StreamStatus(StrEnum):
     LIVE = "live"
     RECONNECTING = "reconnecting"
     ENDED = "ended"
+
+
+class ChatRoleKind(StrEnum):
+    """What a channel's broadcaster has made somebody in its chat."""
+
+    MODERATOR = "moderator"
+    VIP = "vip"
+
+
+class SuspensionScope(StrEnum):
+    """What a suspension takes away: everything but reading, or only the channel (its stream and its
+    chat).
+    """
+
+    ACCOUNT = "account"
+    CHANNEL = "channel"
+
+
+class ReportKind(StrEnum):
+    """What is reported."""
+
+    USER = "user"
+    MESSAGE = "message"
+    STREAM = "stream"
+    VIDEO = "video"
+
+
+class ReportStatus(StrEnum):
+    """Where a report stands in the queue."""
+
+    OPEN = "open"
+    CLAIMED = "claimed"
+    DECIDED = "decided"
+
+
+class ReportDecision(StrEnum):
+    """What came of a report."""
+
+    NONE = "none"
+    WARNED = "warned"
+    SUSPENDED = "suspended"
+    REMOVED = "removed"
+
+
+class TermKind(StrEnum):
+    """Whether a term holds a message back, or lets it past AutoMod."""
+
+    BLOCKED = "blocked"
+    PERMITTED = "permitted"
+
+
+class HeldDecision(StrEnum):
+    """What became of a held message."""
+
+    PENDING = "pending"
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    EXPIRED = "expired"
+
+
+class SuspiciousStatus(StrEnum):
+    """How a suspicious user is treated: seen by moderators, or every message held."""
+
+    MONITORED = "monitored"
+    RESTRICTED = "restricted"
+
+
+class UnbanStatus(StrEnum):
+    """Where an unban request stands."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    DENIED = "denied"
+    CANCELLED = "cancelled"
+
+
+class PollStatus(StrEnum):
+    """Where a poll stands."""
+
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class RaidState(StrEnum):
+    """Where a raid stands."""
+
+    PENDING = "pending"
+    DONE = "done"
+    CANCELLED = "cancelled"
 
 
 def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
@@ -99,6 +192,8 @@ class User(Base):
     role: Mapped[str] = mapped_column(server_default=Role.VIEWER)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     deleted_at: Mapped[datetime | None]
+    # #RRGGBB of the name in chat; null: one is derived from the id.
+    chat_color: Mapped[str | None]
 
 
 class RetiredLogin(Base):
@@ -131,6 +226,8 @@ class Channel(Base):
     language: Mapped[str | None]
     mature: Mapped[bool] = mapped_column(server_default=text("false"))
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # Rows of `follows`, counted in the same transaction.
+    followers: Mapped[int] = mapped_column(server_default="0")
 
 
 class Login(Base):
@@ -254,6 +351,157 @@ class OutboxEvent(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class Follow(Base):
+    """Somebody follows a channel."""
+
+    __tablename__ = "follows"
+    __table_args__ = (
+        Index("ix_follows_channel_id", "channel_id", text("created_at desc"), "user_id"),
+    )
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    channel_id: Mapped[int] = mapped_column(
+        ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Report(Base):
+    """A viewer's report, and what the site's moderators made of it."""
+
+    __tablename__ = "reports"
+    __table_args__ = (
+        _one_of("kind", ReportKind),
+        _one_of("status", ReportStatus),
+        _one_of("decision", ReportDecision),
+        Index("ix_reports_status", "status", "id"),
+        Index("ix_reports_subject_user_id", "subject_user_id", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    reporter_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    subject_user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    channel_id: Mapped[int | None]
+    message_id: Mapped[uuid.UUID | None]
+    stream_id: Mapped[int | None]
+    # A code of a fixed list (spam, harassment, …).
+    reason: Mapped[str]
+    text: Mapped[str] = mapped_column(server_default="")
+    # What was reported as it was then: it may be deleted by the time somebody looks.
+    snapshot: Mapped[Json] = mapped_column(server_default="{}")
+    status: Mapped[str] = mapped_column(server_default=ReportStatus.OPEN)
+    claimed_by: Mapped[int | None]
+    claimed_at: Mapped[datetime | None]
+    decision: Mapped[str | None]
+    decision_reason: Mapped[str] = mapped_column(server_default="")
+    decided_by: Mapped[int | None]
+    decided_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Suspension(Base):
+    """An account or a channel is suspended, for a time or for good."""
+
+    __tablename__ = "suspensions"
+    __table_args__ = (
+        _one_of("scope", SuspensionScope),
+        Index(
+            "ix_suspensions_user_id_standing",
+            "user_id",
+            "scope",
+            postgresql_where=text("lifted_at is null"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    scope: Mapped[str]
+    reason: Mapped[str]
+    by: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # Null: for good.
+    until: Mapped[datetime | None]
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[int | None]
+
+
+class Appeal(Base):
+    """The suspended user's word against a suspension, and the answer."""
+
+    __tablename__ = "appeals"
+    __table_args__ = (Index("ix_appeals_open", "id", postgresql_where=text("decided_at is null")),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    # One per suspension.
+    suspension_id: Mapped[int] = mapped_column(
+        ForeignKey("suspensions.id", ondelete="CASCADE"), unique=True
+    )
+    text: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # upheld, shortened, lifted
+    decision: Mapped[str | None]
+    decided_by: Mapped[int | None]
+    decided_at: Mapped[datetime | None]
+    answer: Mapped[str] = mapped_column(server_default="")
+
+
+class Emote(Base):
+    """An emote: of the whole site (no channel), or of a channel. Its pictures are in S3."""
+
+    __tablename__ = "emotes"
+    __table_args__ = (
+        CheckConstraint("code ~ '^[A-Za-z0-9]{2,30}$'", name="code"),
+        Index(
+            "uq_emotes_channel_code",
+            "channel_id",
+            "code",
+            unique=True,
+            postgresql_where=text("deleted_at is null and channel_id is not null"),
+        ),
+        Index(
+            "uq_emotes_global_code",
+            "code",
+            unique=True,
+            postgresql_where=text("deleted_at is null and channel_id is null"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    channel_id: Mapped[int | None] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
+    code: Mapped[str]
+    animated: Mapped[bool] = mapped_column(server_default=text("false"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    deleted_at: Mapped[datetime | None]
+    uploader_id: Mapped[int | None]
+
+
+class AppToken(Base):
+    """A token for a bot or a chat client, by its SHA-256 (`core.app_tokens`)."""
+
+    __tablename__ = "app_tokens"
+    __table_args__ = (
+        Index(
+            "ix_app_tokens_user_id_open",
+            "user_id",
+            "id",
+            postgresql_where=text("revoked_at is null"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    sha256: Mapped[bytes] = mapped_column(unique=True)
+    scopes: Mapped[list[str]] = mapped_column(server_default="{}")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+
+
 # --- written by ingest ----------------------------------------------------------------------------
 
 
@@ -339,3 +587,328 @@ class StreamHealth(Base):
     )
     at: Mapped[datetime] = mapped_column(primary_key=True)
     data: Mapped[Json]
+
+
+# --- written by chat ------------------------------------------------------------------------------
+
+
+class ChatSettings(Base):
+    """How a channel's chat is run. A channel without a row has the defaults."""
+
+    __tablename__ = "chat_settings"
+
+    channel_id: Mapped[int] = mapped_column(
+        ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    # Seconds between two messages of one user; 0: off.
+    slow_s: Mapped[int] = mapped_column(server_default="0")
+    # Minutes one has to have followed; null: off.
+    followers_min: Mapped[int | None]
+    subscribers_only: Mapped[bool] = mapped_column(server_default=text("false"))
+    emote_only: Mapped[bool] = mapped_column(server_default=text("false"))
+    unique_chat: Mapped[bool] = mapped_column(server_default=text("false"))
+    # Seconds after which others than moderators see a message: 0, 2, 4, 6.
+    delay_s: Mapped[int] = mapped_column(server_default="0")
+    # From whom links are welcome: everyone, followers, vips, moderators.
+    links_from: Mapped[str] = mapped_column(server_default="everyone")
+    # What happens to a link of anybody else: hold, refuse.
+    links_action: Mapped[str] = mapped_column(server_default="hold")
+    # {"overall": 0-4} or {"categories": {category: 0-4}}.
+    automod: Mapped[Json] = mapped_column(server_default="{}")
+    shield: Mapped[bool] = mapped_column(server_default=text("false"))
+    # What the shield switches on: settings that hold while it is up.
+    shield_settings: Mapped[Json] = mapped_column(server_default="{}")
+    # When joins or follows come too fast: {"joins": n, "follows": n, "window_s": s, "shield": bool}.
+    raid_guard: Mapped[Json] = mapped_column(server_default="{}")
+    # Who may raid: all, followed (by the broadcaster), none.
+    accept_raids: Mapped[str] = mapped_column(server_default="all")
+    # {message id, by, at, until} of the pinned message; {}: none.
+    pinned: Mapped[Json] = mapped_column(server_default="{}")
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ChatRole(Base):
+    """A moderator or VIP of a channel. Nobody is both."""
+
+    __tablename__ = "chat_roles"
+    __table_args__ = (
+        _one_of("role", ChatRoleKind),
+        Index("ix_chat_roles_user_id", "user_id"),
+    )
+
+    channel_id: Mapped[int] = mapped_column(
+        ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    role: Mapped[str]
+    granted_by: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ChatBan(Base):
+    """A ban (no end) or timeout that stands. One that is over is a line of the mod log."""
+
+    __tablename__ = "chat_bans"
+    __table_args__ = (
+        Index("ix_chat_bans_channel_id", "channel_id", text("created_at desc"), "user_id"),
+        Index("ix_chat_bans_expires_at", "expires_at"),
+    )
+
+    channel_id: Mapped[int] = mapped_column(
+        ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    # Null: the system.
+    moderator_id: Mapped[int | None]
+    reason: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None]
+
+
+class ChatWarning(Base):
+    """A warning: its receiver has to acknowledge it before they can chat on."""
+
+    __tablename__ = "chat_warnings"
+    __table_args__ = (Index("ix_chat_warnings_channel_id_user_id", "channel_id", "user_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    moderator_id: Mapped[int | None]
+    reason: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    acknowledged_at: Mapped[datetime | None]
+
+
+class ChatTerm(Base):
+    """A blocked or permitted term of a channel."""
+
+    __tablename__ = "chat_terms"
+    __table_args__ = (
+        _one_of("kind", TermKind),
+        UniqueConstraint("channel_id", "kind", "folded"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
+    text: Mapped[str]
+    kind: Mapped[str]
+    # Whether everybody may see it in the list of terms, or moderators only.
+    public: Mapped[bool] = mapped_column(server_default=text("false"))
+    # As it is compared (chat.terms).
+    folded: Mapped[str]
+    created_by: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None]
+
+
+class ChatHeld(Base):
+    """A message that waits for a moderator's decision, or waited for one."""
+
+    __tablename__ = "chat_held"
+    __table_args__ = (
+        _one_of("decision", HeldDecision),
+        Index(
+            "ix_chat_held_pending",
+            "channel_id",
+            "created_at",
+            postgresql_where=text("decision = 'pending'"),
+        ),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    text: Mapped[str]
+    # Why: automod, link, suspicious.
+    reason: Mapped[str]
+    categories: Mapped[list[str]] = mapped_column(server_default="{}")
+    # The message as it will be published when it is allowed.
+    data: Mapped[Json] = mapped_column(server_default="{}")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+    decision: Mapped[str] = mapped_column(server_default=HeldDecision.PENDING)
+    decided_by: Mapped[int | None]
+    decided_at: Mapped[datetime | None]
+
+
+class ChatSuspicious(Base):
+    """A user whom a channel's moderators watch, or whose messages are all held."""
+
+    __tablename__ = "chat_suspicious"
+    __table_args__ = (_one_of("status", SuspiciousStatus),)
+
+    channel_id: Mapped[int] = mapped_column(
+        ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    status: Mapped[str]
+    # manual, ban_evasion
+    source: Mapped[str] = mapped_column(server_default="manual")
+    by: Mapped[int | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ChatNote(Base):
+    """A moderator's note about a user, seen by the channel's moderators only."""
+
+    __tablename__ = "chat_notes"
+    __table_args__ = (Index("ix_chat_notes_channel_id_user_id", "channel_id", "user_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    author_id: Mapped[int | None]
+    text: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class UnbanRequest(Base):
+    """A banned user asks to be let in again."""
+
+    __tablename__ = "unban_requests"
+    __table_args__ = (
+        _one_of("status", UnbanStatus),
+        Index("ix_unban_requests_channel_id_status", "channel_id", "status", "id"),
+        Index(
+            "uq_unban_requests_open",
+            "channel_id",
+            "user_id",
+            unique=True,
+            postgresql_where=text("status = 'open'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(server_default=UnbanStatus.OPEN)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    decided_by: Mapped[int | None]
+    decided_at: Mapped[datetime | None]
+
+
+class UnbanMessage(Base):
+    """One message of the conversation about an unban request."""
+
+    __tablename__ = "unban_messages"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    request_id: Mapped[int] = mapped_column(
+        ForeignKey("unban_requests.id", ondelete="CASCADE"), index=True
+    )
+    author_id: Mapped[int | None]
+    text: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ModLogEntry(Base):
+    """What a moderator, or the system, did in a channel."""
+
+    __tablename__ = "mod_log"
+    __table_args__ = (
+        Index("ix_mod_log_channel_id", "channel_id", text("id desc")),
+        Index("ix_mod_log_target_id", "channel_id", "target_id", text("id desc")),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # Null: the system.
+    moderator_id: Mapped[int | None]
+    action: Mapped[str]
+    target_id: Mapped[int | None]
+    reason: Mapped[str] = mapped_column(server_default="")
+    data: Mapped[Json] = mapped_column(server_default="{}")
+
+
+class ChatMessage(Base):
+    """A message that was shown, in weekly partitions (`chat.history` makes and drops them)."""
+
+    __tablename__ = "chat_messages"
+    __table_args__ = (
+        Index("ix_chat_messages_channel_id_at", "channel_id", "at"),
+        Index("ix_chat_messages_user", "channel_id", "user_id", "at"),
+        Index("ix_chat_messages_id", "id"),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
+
+    channel_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    # Position in the room; grows by one a message, and by a leap where Redis was lost.
+    offset: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    # By Redis' clock, which numbers the messages.
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    id: Mapped[uuid.UUID]
+    user_id: Mapped[int]
+    text: Mapped[str]
+    # {login, name, color, badges, emotes, reply_to, kind}
+    data: Mapped[Json] = mapped_column(server_default="{}")
+    deleted_at: Mapped[datetime | None]
+    deleted_by: Mapped[int | None]
+
+
+class Poll(Base):
+    """A poll in a channel's chat."""
+
+    __tablename__ = "polls"
+    __table_args__ = (
+        _one_of("status", PollStatus),
+        Index(
+            "uq_polls_running", "channel_id", unique=True, postgresql_where=text("status='running'")
+        ),
+        Index("ix_polls_channel_id", "channel_id", text("id desc")),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
+    question: Mapped[str]
+    choices: Mapped[list[str]]
+    # As many as choices; final once the poll has ended.
+    votes: Mapped[list[int]]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ends_at: Mapped[datetime]
+    status: Mapped[str] = mapped_column(server_default=PollStatus.RUNNING)
+
+
+class PollVote(Base):
+    """One user's vote."""
+
+    __tablename__ = "poll_votes"
+
+    poll_id: Mapped[int] = mapped_column(
+        ForeignKey("polls.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    # Index into the poll's choices.
+    choice: Mapped[int]
+
+
+class Raid(Base):
+    """A channel sends its viewers on to another."""
+
+    __tablename__ = "raids"
+    __table_args__ = (
+        _one_of("state", RaidState),
+        Index(
+            "uq_raids_pending",
+            "from_channel",
+            unique=True,
+            postgresql_where=text("state = 'pending'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    from_channel: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
+    to_channel: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
+    viewers: Mapped[int] = mapped_column(server_default="0")
+    state: Mapped[str] = mapped_column(server_default=RaidState.PENDING)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    done_at: Mapped[datetime | None]
