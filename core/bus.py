@@ -22,7 +22,17 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolic
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
-from core.errors import DomainError, Unavailable
+from core.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+)
 from core.events import STREAM_NAME, SUBJECT_PREFIX, Event, decode
 from core.logs import logger
 from core.settings import Settings
@@ -60,7 +70,7 @@ class Bus:
         self._replicas = settings.nats_replicas
         self._js = client.jetstream(timeout=settings.request_timeout_s)
         self._first_connection = asyncio.Event()
-        self._responders: list[tuple[str, Responder]] = []
+        self._responders: list[tuple[str, Responder, str]] = []
         self._begun = False
 
     @property
@@ -90,8 +100,8 @@ class Bus:
         """Connect, however long it takes; then the client itself reconnects for ever."""
         self._begun = True
         await _connect(self._client, settings)
-        for subject, answer in self._responders:
-            await self._subscribe(subject, answer)
+        for subject, answer, queue in self._responders:
+            await self._subscribe(subject, answer, queue)
         self._first_connection.set()
 
     async def close(self, timeout_s: float) -> None:
@@ -218,36 +228,72 @@ class Bus:
             ) from error
         content: dict[str, Any] = json.loads(answer.data)
         if "error" in content:
-            raise DomainError(content["error"]["message"], code=content["error"]["code"])
+            raise _retold(content["error"])
         return content
 
-    async def respond(self, subject: str, answer: Responder) -> None:
+    async def respond(self, subject: str, answer: Responder, *, queue: str = "") -> None:
         """Answer questions on `subject` from now, or from when there is a connection, until it is
         closed.
 
-        `answer` may return None to leave the question to another process that also listens. A
-        DomainError from it reaches the asker with its code.
+        Of the processes that name the same `queue`, one gets each question. `answer` may return None
+        to leave the question to another process that also listens. A
+        DomainError from it reaches the asker as it is.
         """
         if self._first_connection.is_set():
-            await self._subscribe(subject, answer)
+            await self._subscribe(subject, answer, queue)
         else:
-            self._responders.append((subject, answer))
+            self._responders.append((subject, answer, queue))
 
-    async def _subscribe(self, subject: str, answer: Responder) -> None:
+    async def _subscribe(self, subject: str, answer: Responder, queue: str) -> None:
         async def reply(message: Msg) -> None:
             try:
                 content = await answer(json.loads(message.data))
             except DomainError as error:
-                content = {"error": {"code": error.code, "message": error.message}}
+                content = {"error": _told(error)}
             except Exception:
                 log.exception("request_failed", subject=subject)
-                content = {
-                    "error": {"code": "internal", "message": "The request could not be answered."}
-                }
+                content = {"error": _told(Unavailable("The request could not be answered."))}
             if content is not None and message.reply:
                 await message.respond(json.dumps(content).encode())
 
-        await self._client.subscribe(subject, cb=reply)
+        await self._client.subscribe(subject, queue, cb=reply)
+
+
+_KINDS: dict[str, type[DomainError]] = {
+    kind.__name__: kind
+    for kind in (
+        Malformed,
+        Invalid,
+        Unauthorized,
+        Forbidden,
+        NotFound,
+        Conflict,
+        RateLimited,
+        Unavailable,
+    )
+}
+
+
+def _told(error: DomainError) -> dict[str, Any]:
+    """A domain error as an answer."""
+    names = (kind.__name__ for kind in type(error).__mro__)
+    return {
+        "kind": next((name for name in names if name in _KINDS), ""),
+        "code": error.code,
+        "message": error.message,
+        "field": error.field,
+        "retry_after": error.retry_after,
+    }
+
+
+def _retold(content: Mapping[str, Any]) -> DomainError:
+    """The domain error that an answer tells of, of the class it was raised as."""
+    kind = _KINDS.get(content.get("kind", ""), DomainError)
+    retry_after = content.get("retry_after")
+    more: dict[str, Any] = {"field": content.get("field"), "retry_after": retry_after}
+    if kind in (RateLimited, Unavailable):
+        more = {"retry_after": retry_after or 1}
+    return kind(content["message"], code=content["code"], **more)
 
 
 async def _connect(client: Client, settings: Settings) -> None:
