@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from core.db.models import Role
+from core.db.models import ChatRoleKind, Role
 from core.errors import Forbidden
 
 _RANK = {role: rank for rank, role in enumerate(Role)}
@@ -30,9 +30,13 @@ class Actor:
 
 @dataclass(frozen=True)
 class ChannelRef:
-    """A channel as far as access needs it. Its id is its owner's id."""
+    """A channel as far as access needs it. Its id is its owner's id.
+
+    `chat_role` is what the actor is in its chat, for actions that depend on it.
+    """
 
     id: int
+    chat_role: ChatRoleKind | None = None
 
 
 class Action(Enum):
@@ -42,6 +46,33 @@ class Action(Enum):
     EDIT_CHANNEL = "edit_channel"
     END_STREAM = "end_stream"
     MANAGE_STREAM_KEYS = "manage_stream_keys"
+    MODERATE_CHAT = "moderate_chat"
+    ADD_EMOTES = "add_emotes"
+    REMOVE_EMOTES = "remove_emotes"
+
+
+class SiteAction(Enum):
+    """What concerns the whole site and no channel."""
+
+    HANDLE_REPORTS = "handle_reports"
+    SUSPEND = "suspend"
+    SEE_ACCOUNTS = "see_accounts"
+    STOP_STREAMS = "stop_streams"
+    SEE_PRIVATE_DATA = "see_private_data"
+    SET_ROLES = "set_roles"
+    SEE_AUDIT_LOG = "see_audit_log"
+
+
+# The least role that may.
+_LEAST = {
+    SiteAction.HANDLE_REPORTS: Role.MODERATOR,
+    SiteAction.SUSPEND: Role.MODERATOR,
+    SiteAction.SEE_ACCOUNTS: Role.MODERATOR,
+    SiteAction.STOP_STREAMS: Role.MODERATOR,
+    SiteAction.SEE_PRIVATE_DATA: Role.ADMIN,
+    SiteAction.SET_ROLES: Role.ADMIN,
+    SiteAction.SEE_AUDIT_LOG: Role.ADMIN,
+}
 
 
 _MESSAGES = {
@@ -49,6 +80,9 @@ _MESSAGES = {
     Action.EDIT_CHANNEL: "Only the owner may change this channel.",
     Action.END_STREAM: "Only the owner and admins may end this stream.",
     Action.MANAGE_STREAM_KEYS: "This account may not stream.",
+    Action.MODERATE_CHAT: "Only moderators of this channel may do this.",
+    Action.ADD_EMOTES: "Only the owner may add emotes to this channel.",
+    Action.REMOVE_EMOTES: "Only the owner may remove emotes of this channel.",
 }
 
 
@@ -62,6 +96,13 @@ def allowed(actor: Actor, action: Action, channel: ChannelRef) -> bool:
             return owner or actor.is_at_least(Role.ADMIN)
         case Action.END_STREAM:
             return owner or actor.is_at_least(Role.ADMIN)
+        case Action.MODERATE_CHAT:
+            moderates = channel.chat_role is ChatRoleKind.MODERATOR
+            return owner or moderates or actor.is_at_least(Role.MODERATOR)
+        case Action.ADD_EMOTES:
+            return owner
+        case Action.REMOVE_EMOTES:
+            return owner or actor.is_at_least(Role.MODERATOR)
 
 
 def authorize(actor: Actor, action: Action, channel: ChannelRef) -> None:
@@ -73,3 +114,20 @@ def authorize(actor: Actor, action: Action, channel: ChannelRef) -> None:
             else None
         )
         raise Forbidden(_MESSAGES[action], code=code)
+
+
+def allowed_on_site(actor: Actor, action: SiteAction) -> bool:
+    """Whether `actor` may do `action` on this site."""
+    return actor.is_at_least(_LEAST[action])
+
+
+def authorize_site(actor: Actor, action: SiteAction) -> None:
+    """Raise Forbidden unless `actor` may do `action` on this site."""
+    if not allowed_on_site(actor, action):
+        who = "admins" if _LEAST[action] is Role.ADMIN else "moderators and admins"
+        raise Forbidden(f"Only this site's {who} may do this.")
+
+
+def outranks(actor: Actor, other: Role) -> bool:
+    """Whether `actor`'s role is above `other`: nobody suspends their peers."""
+    return _RANK[actor.role] > _RANK[other]

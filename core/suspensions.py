@@ -1,0 +1,36 @@
+"""Suspensions that stand: read by every service before it lets somebody act.
+
+One that runs out ends by itself: whoever asks compares with the time, and nobody is told.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Exists, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from core.db.models import Suspension, SuspensionScope
+
+
+def stands(now: datetime) -> ColumnElement[bool]:
+    """Whether a row is in force at `now`."""
+    return Suspension.lifted_at.is_(None) & or_(Suspension.until.is_(None), Suspension.until > now)
+
+
+def is_suspended(
+    user_id: InstrumentedAttribute[int], now: datetime, *scopes: SuspensionScope
+) -> Exists:
+    """Whether the user of the query's row is suspended in one of these scopes."""
+    return exists().where(Suspension.user_id == user_id, Suspension.scope.in_(scopes), stands(now))
+
+
+async def standing(
+    session: AsyncSession, user_id: int, now: datetime
+) -> dict[SuspensionScope, datetime | None]:
+    """The scopes in which a user is suspended, each with its end (None: for good)."""
+    rows = await session.execute(
+        select(Suspension.scope, Suspension.until).where(Suspension.user_id == user_id, stands(now))
+    )
+    return {SuspensionScope(row.scope): row.until for row in rows}
