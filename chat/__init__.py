@@ -1,0 +1,1 @@
+"""The chat service: rooms, moderation, fan-out, two dialects."""
