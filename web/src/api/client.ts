@@ -150,6 +150,14 @@ async function exclusively(renew: () => Promise<boolean>): Promise<boolean> {
   });
 }
 
+/**
+ * For what the browser opens with the login's cookie and cannot repeat after a 401 (a WebSocket): renew it
+ * if it has run out, or in any case.
+ */
+export async function freshLogin(inAnyCase = false): Promise<void> {
+  if (inAnyCase || expired()) await refresh();
+}
+
 const NO_REFRESH = new Set(['/auth/login', '/auth/register', '/auth/refresh', '/auth/reset']);
 
 /** One REST call. Gives the decoded body (undefined for 204); raises ApiError, or TypeError without a network. */
