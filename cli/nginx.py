@@ -76,6 +76,8 @@ class EdgeNginx:
     internal_socket: Path
     api_socket: Path
     media_dir: Path
+    chat_sockets: tuple[Path, ...]
+    chat_http_sockets: tuple[Path, ...]
     web_root: Path
     playback_key: bytes
     lua_dir: Path = LUA
@@ -138,6 +140,8 @@ def render_edge(values: EdgeNginx) -> str:
             "LISTEN": _match(_LISTEN, values.listen),
             "INTERNAL_SOCKET": _path(values.internal_socket),
             "API_SOCKET": _path(values.api_socket),
+            "CHAT_SERVERS": _servers(values.chat_sockets),
+            "CHAT_HTTP_SERVERS": _servers(values.chat_http_sockets),
             "MEDIA_DIR": _path(values.media_dir),
             "WEB_ROOT": _path(values.web_root),
             "PLAYBACK_KEY": values.playback_key.hex(),
@@ -187,6 +191,12 @@ def _rtmp_listen(public: str) -> list[str]:
     if host not in ("127.0.0.1", "0.0.0.0", "*"):  # noqa: S104
         addresses.append(f"127.0.0.1:{port}")
     return [f"listen {address} so_keepalive=15s:5s:3;" for address in addresses]
+
+
+def _servers(sockets: tuple[Path, ...]) -> str:
+    return "\n".join(
+        f'        server "unix:{_path(path)}" max_fails=1 fail_timeout=1s;' for path in sockets
+    )
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:

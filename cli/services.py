@@ -22,7 +22,10 @@ SOURCE = Path(__file__).resolve().parent.parent
 ADMIN = "admin"
 FREE_DISK_BYTES = 1_500_000_000
 # Where processes of an instance work, below its data folder.
-PROCESS_FOLDERS = ("rtmp", "edge", "work/api", "work/ingest", "postgres", "redis", "nats", "s3")
+PROCESS_FOLDERS = (
+    "rtmp", "edge", "work/api", "work/ingest", "work/chat", "postgres", "redis", "nats", "s3",
+)  # fmt: skip
+MOST_CHAT_PROCESSES = 64
 # Of the 15 s in which everything has to be over, what services may use to finish.
 DRAIN_S = 5.0
 
@@ -53,6 +56,8 @@ class Services:
     servers: Servers
     toolchain: Toolchain
     rtmp_http_port: int
+    # The port of IRC over TCP; 0: none.
+    irc_port: int = 0
 
     @property
     def public_url(self) -> str:
@@ -96,6 +101,9 @@ class Services:
             "secret_key_file": layout.secrets / "secret_key",
             "api_listen": f"unix:{self._socket('api')}",
             "ingest_listen": f"unix:{self._socket('ingest')}",
+            "chat_listen": f"unix:{self._socket('chat')}",
+            "chat_socket_listen": f"unix:{self._socket('chat-ws')}",
+            "irc_listen": self._listen(self.irc_port) if self.irc_port else "",
             "edge_internal_urls": json.dumps([f"unix:{self._socket('edge-internal')}"]),
             "ingest_nginx_url": f"http://127.0.0.1:{self.rtmp_http_port}",
             "ingest_pull_url": f"rtmp://127.0.0.1:{self.options.rtmp_port}/live",
@@ -119,23 +127,44 @@ class Services:
 
     def specs(self) -> list[ProcessSpec]:
         """The Python services, started side by side."""
-        services = [("api", "API"), ("ingest", "Ingest")]
         return [
-            self._service(*each) for each in services if (SOURCE / each[0] / "__main__.py").exists()
+            self._service("api", "API"),
+            self._service("ingest", "Ingest"),
+            *(self._chat(number) for number in range(1, self.chat_processes + 1)),
         ]
 
-    def _service(self, name: str, title: str) -> ProcessSpec:
+    @property
+    def chat_processes(self) -> int:
+        """How many chat processes run (`FOOTLIGHT_CHAT_PROCESSES`)."""
+        wanted = os.environ.get("FOOTLIGHT_CHAT_PROCESSES", "")
+        return min(max(1, int(wanted)), MOST_CHAT_PROCESSES) if wanted.isdigit() else 1
+
+    def _chat(self, number: int) -> ProcessSpec:
+        if number == 1:
+            return self._service("chat", "Chat")
+        name = f"chat-{number}"
+        # Of one instance, each with sockets of its own; the edge balances over them.
+        own = {
+            "FOOTLIGHT_CHAT_LISTEN": f"unix:{self._socket(name)}",
+            "FOOTLIGHT_CHAT_SOCKET_LISTEN": f"unix:{self._socket(f'chat-ws-{number}')}",
+        }
+        return self._service("chat", f"Chat {number}", name=name, own=own)
+
+    def _service(
+        self, module: str, title: str, name: str = "", own: dict[str, str] | None = None
+    ) -> ProcessSpec:
+        name = name or module
         url = f"unix:{self._socket(name)}"
-        folder = self.layout.data / "work" / name
+        folder = self.layout.data / "work" / module
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         return ProcessSpec(
             name=name,
             title=title,
             url=url,
             # -P: nothing in the working folder is imported.
-            argv=(sys.executable, "-P", "-m", name),
+            argv=(sys.executable, "-P", "-m", module),
             cwd=folder,
-            environment={**self.environment(), "PYTHONPATH": str(SOURCE)},
+            environment={**self.environment(), "PYTHONPATH": str(SOURCE), **(own or {})},
             ready=lambda: answers(url, "/readyz"),
             # A service that waits for a server is well; only one that does not answer at all is
             # not.
@@ -154,6 +183,14 @@ class Services:
             listen=self._listen(self.options.http_port),
             internal_socket=internal,
             api_socket=self._socket("api"),
+            chat_sockets=tuple(
+                self._socket("chat-ws" if number == 1 else f"chat-ws-{number}")
+                for number in range(1, self.chat_processes + 1)
+            ),
+            chat_http_sockets=tuple(
+                self._socket("chat" if number == 1 else f"chat-{number}")
+                for number in range(1, self.chat_processes + 1)
+            ),
             media_dir=self.layout.media,
             web_root=self.toolchain.web_root() or folder,
             playback_key=key.encode(),

@@ -109,7 +109,9 @@ class Instance:
         self.toolchain = toolchain
         taken = {options.http_port, options.rtmp_port}
         self.servers = Servers.choose(layout, taken)
-        self.services = Services(options, layout, self.servers, toolchain, free_port(taken))
+        rtmp_http_port = free_port(taken)
+        irc_port = 0 if options.servers_only else free_irc_port(options, taken)
+        self.services = Services(options, layout, self.servers, toolchain, rtmp_http_port, irc_port)
         self._began = time.monotonic()
         self._ready = False
         self._first_run = False
@@ -234,7 +236,7 @@ class Instance:
                 }
                 for process in self.supervisor.processes
             },
-            "irc_port": None,
+            "irc_port": services.irc_port or None,
             "database": self.servers.database_url,
             "redis": self.servers.redis_url,
             "nats": self.servers.nats_url,
@@ -248,6 +250,23 @@ class Instance:
             "environment": services.environment(),
         }
         write_private(self.layout.instance_file, json.dumps(content, indent=2) + "\n")
+
+
+# Where IRC servers usually listen; the first free one is taken.
+IRC_PORTS = range(6667, 6767)
+
+
+def free_irc_port(options: Options, taken: set[int]) -> int:
+    """The port of `--irc-port`, or the next free one from 6667. Raises SetupError."""
+    if options.irc_port is not None:
+        check_port("The IRC port", "--irc-port", options.host, options.irc_port)
+        return options.irc_port
+    for port in IRC_PORTS:
+        if port not in taken and port_problem(options.host, port) is None:
+            return port
+    raise SetupError(
+        f"No free port for IRC from {IRC_PORTS.start} to {IRC_PORTS.stop - 1}. Choose one with --irc-port."
+    )
 
 
 def numeric(host: str) -> str:

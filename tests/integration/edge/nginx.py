@@ -187,6 +187,8 @@ async def running_edge(**changes: object) -> AsyncIterator[Edge]:
                 "listen": f"127.0.0.1:{port}",
                 "internal_socket": root / "internal.sock",
                 "api_socket": root / "api.sock",
+                "chat_sockets": (root / "chat-ws.sock",),
+                "chat_http_sockets": (root / "chat.sock",),
                 "media_dir": root / "media",
                 "web_root": root / "web",
                 "playback_key": b"playback key for the tests, 32 b",
