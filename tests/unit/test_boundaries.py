@@ -24,6 +24,7 @@ PURE = (
     "chat/terms.py",
     "chat/wire.py",
     "chat/irc.py",
+    "chat/irc_replies.py",
     "recorder/timeline.py",
     "api/names.py",
     "api/cursors.py",
