@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
-from chat import gateway, json_gateway
+from chat import (
+    barring,
+    gateway,
+    irc_gateway,
+    irc_tcp,
+    json_gateway,
+    messages,
+    modes,
+    polls,
+    raids,
+    reactions,
+    standings,
+)
+from chat.decisions import Desk
 from chat.history import History
 from chat.hub import Hub
 from chat.metrics import ChatMetrics
 from chat.people import People
+from chat.presence import Presence
 from chat.registry import Rooms
 from chat.reload import Reload
+from chat.rooms import Room
 from chat.store import Store
+from chat.typed import Typed
 from core.bus import open_bus
 from core.cache import check_redis, open_redis
 from core.db.engine import open_database
+from core.events import CHAT_DECIDE
 from core.http import make_app
 from core.outbox import relay
 from core.service import Service
 from core.tokens import Tokens
 
+# Each declares operations (chat.decisions).
+AREAS = (barring, messages, modes, polls, raids, standings)
 # Clients that are told to come back do so after a time of their own choosing up to this, seconds.
 RETRY_AFTER_S = 5
 
@@ -38,9 +57,19 @@ async def build(service: Service) -> None:
     hub = Hub(rooms, store, reload, database, people, settings, metrics)
     history = History(store, database, settings, metrics)
     hub.dirty = history.dirty
+    desk = Desk(database, store, reload, rooms, history, settings, metrics)
+    hub.typed, hub.decide = Typed(desk).obey, desk.decide
+    hub.hold = partial(messages.hold, desk)
+    presence = Presence(store, rooms)
+    reacting = reactions.Reactions(hub, desk)
+    rooms.on_control = reacting.take
+    rooms.on_open = partial(_what_is_under_way, desk)
     sockets = gateway.Gateway(
-        [json_gateway.entrance(hub, settings)], settings.chat_buffer_bytes, metrics
+        [json_gateway.entrance(hub, settings), *irc_gateway.entrances(hub)],
+        settings.chat_buffer_bytes,
+        metrics,
     )
+    irc_sockets = irc_tcp.IrcSockets(hub, sockets)
     service.check("postgres", database.check)
     service.check("redis", lambda: check_redis(redis))
 
@@ -48,18 +77,36 @@ async def build(service: Service) -> None:
     service.spawn(rooms.catch_up(), "catch-up")
     service.spawn(rooms.close_idle(), "close-idle")
     service.spawn(sockets.sweep(), "sweep")
+    service.spawn(irc_sockets.sweep(), "irc-sweep")
     service.spawn(history.run(), "history")
     service.spawn(history.keep_partitions(), "partitions")
     service.spawn(relay(database, bus, settings), "outbox")
-    await service.listen(make_app(service), settings.chat_listen)
+    service.spawn(reacting.run(), "reactions")
+    service.spawn(reactions.keep_time(desk), "clock")
+    service.spawn(presence.run(), "presence")
+    service.spawn(bus.consume("chat", list(reactions.HANDLED), reactions.on_event(store)), "events")
+    await bus.respond(CHAT_DECIDE, desk.decide, queue="chat")
+    http = make_app(service)
+    irc_gateway.add_validate(http, people)
+    await service.listen(http, settings.chat_listen)
     await service.enter(
         gateway.listen(lambda: gateway.WebSocket(sockets), settings.chat_socket_listen)
     )
 
+    if settings.irc_listen:
+        await service.enter(irc_tcp.listen(irc_sockets, settings))
+
     async def say_goodbye() -> None:
         for session in list(hub.sessions):
-            session.send({"type": "shutdown", "retry_after": RETRY_AFTER_S})
-        await asyncio.sleep(0)
-        await sockets.close(1012, settings.drain_s)
+            session.connection.write(session.dialect.goodbye(RETRY_AFTER_S))
+        await presence.leave()
+        await irc_sockets.close(settings.drain_s / 2)
+        await sockets.close(1012, settings.drain_s / 2)
 
     service.on_stop(say_goodbye)
+
+
+async def _what_is_under_way(desk: Desk, room: Room) -> None:
+    poll = await polls.running(desk, room.id)
+    room.poll = None if poll is None else polls.view(poll)
+    room.raid = await raids.pending(desk, room.channel)

@@ -25,7 +25,7 @@ from chat.sessions import Event, Member, Session
 from chat.store import Absent, Audience, Stale, Store
 from core.app_tokens import Scope
 from core.db.engine import Database
-from core.errors import Conflict, DomainError, Forbidden, NotFound, Unavailable
+from core.errors import Conflict, DomainError, Forbidden, NotFound, Unauthorized, Unavailable
 from core.logs import logger
 from core.settings import Settings
 
@@ -74,7 +74,8 @@ class Draft:
 
 
 Typed = Callable[[Session, Room, Member, commands.Command], Awaitable[Notice]]
-Hold = Callable[[Session, Room, Draft, dict[str, Any], Accepted], Awaitable[Notice]]
+Hold = Callable[[Session, Room, dict[str, Any], Accepted], Awaitable[None]]
+Decide = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class Hub:
@@ -105,6 +106,7 @@ class Hub:
         # What typed commands and held messages do; set when the service is put together.
         self.typed: Typed | None = None
         self.hold: Hold | None = None
+        self.decide: Decide | None = None
         self.joins: Callable[[Room, Session], None] | None = None
 
     # --- coming and going -------------------------------------------------------------------------
@@ -292,7 +294,7 @@ class Hub:
                 await self.restand(room, session)
                 continue
             if accepted.held:
-                return await self._hold(session, room, draft, frame, accepted)
+                return await self._hold(session, room, frame, accepted)
             member.spoke = True
             self.dirty.add(room.id)
             self._metrics.messages.inc()
@@ -300,11 +302,31 @@ class Hub:
         raise Unavailable("The room changes too quickly. Try again.", retry_after=1)
 
     async def _hold(
-        self, session: Session, room: Room, draft: Draft, frame: dict[str, Any], held: Accepted
+        self, session: Session, room: Room, frame: dict[str, Any], held: Accepted
     ) -> Notice:
         if self.hold is None:
             raise Unavailable("The message cannot be checked just now.")
-        return await self.hold(session, room, draft, frame, held)
+        await self.hold(session, room, frame, held)
+        return Notice("msg_rejected", "Your message is being looked at by the moderators.")
+
+    # --- what else one does in a room -------------------------------------------------------------
+
+    async def acknowledge(self, session: Session, login: str) -> None:
+        """Acknowledge one's warnings. Raises Conflict when there are none."""
+        await self._ask(session, login, "warning.acknowledge")
+
+    async def vote(self, session: Session, login: str, poll: int, choice: int) -> None:
+        """Vote in a poll."""
+        await self._ask(session, login, "poll.vote", poll_id=poll, choice=choice)
+
+    async def _ask(self, session: Session, login: str, op: str, **fields: Any) -> None:
+        room, _member = self.member(session, login)
+        user = session.user
+        if user is None or self.decide is None:
+            raise Unauthorized("Log in first.", code="login_required")
+        _require(session, Scope.CHAT_EDIT)
+        actor = {"id": user.id, "login": user.login}
+        await self.decide({"op": op, "channel_id": room.id, "actor": actor, **fields})
 
     async def _current(self, session: Session, room: Room) -> Member:
         """The sender's place; read again when it says that they may not write, which may be over."""

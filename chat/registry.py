@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis.asyncio import Redis
@@ -67,6 +67,8 @@ class Rooms:
         self.connected = asyncio.Event()
         # Set by whoever reacts to control messages.
         self.on_control: Control | None = None
+        # Adds what is under way in a room that is being opened: a poll, a raid.
+        self.on_open: Callable[[Room], Awaitable[None]] | None = None
 
     # --- opening ----------------------------------------------------------------------------------
 
@@ -97,6 +99,8 @@ class Rooms:
         try:
             await self.refresh(room)
             await self._fill(room)
+            if self.on_open is not None:
+                await self.on_open(room)
         except BaseException:
             await self._unsubscribe(room)
             raise
