@@ -57,6 +57,10 @@ class Dialect(Protocol):
         """The bytes for a socket; b"" where this dialect has no word for the event."""
         ...
 
+    def goodbye(self, retry_after_s: int) -> bytes:
+        """What tells a client that this process stops, and to come back within that time."""
+        ...
+
 
 class Json:
     """The JSON dialect over WebSocket."""
@@ -64,6 +68,10 @@ class Json:
     def render(self, room: Room, event: Event, moderator: bool) -> bytes:
         """A text frame."""
         return wire.framed(event.payload)
+
+    def goodbye(self, retry_after_s: int) -> bytes:
+        """A frame as well."""
+        return wire.frame({"type": "shutdown", "retry_after": retry_after_s})
 
 
 JSON = Json()
