@@ -28,6 +28,7 @@ from chat.reload import Reload
 from chat.rooms import Room
 from chat.store import Store
 from chat.typed import Typed
+from chat.watch import Watch
 from core.bus import open_bus
 from core.cache import check_redis, open_redis
 from core.db.engine import open_database
@@ -61,6 +62,8 @@ async def build(service: Service) -> None:
     hub.typed, hub.decide = Typed(desk).obey, desk.decide
     hub.hold = partial(messages.hold, desk)
     presence = Presence(store, rooms)
+    watch = Watch(desk)
+    hub.joins = watch.joined
     reacting = reactions.Reactions(hub, desk)
     rooms.on_control = reacting.take
     rooms.on_open = partial(_what_is_under_way, desk)
@@ -84,7 +87,9 @@ async def build(service: Service) -> None:
     service.spawn(reacting.run(), "reactions")
     service.spawn(reactions.keep_time(desk), "clock")
     service.spawn(presence.run(), "presence")
-    service.spawn(bus.consume("chat", list(reactions.HANDLED), reactions.on_event(store)), "events")
+    service.spawn(watch.run(), "watch")
+    happened = reactions.on_event(store, watch)
+    service.spawn(bus.consume("chat", list(reactions.HANDLED), happened), "events")
     await bus.respond(CHAT_DECIDE, desk.decide, queue="chat")
     http = make_app(service)
     irc_gateway.add_validate(http, people)

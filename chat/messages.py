@@ -301,7 +301,9 @@ async def pin_set(desk: Desk, case: Case) -> Answer:
     if message_id in await desk.store.gone(case.channel.id):
         raise _no_message()
     message = history.frame_of(ChatMessage(**row))
-    until = datetime.now(UTC) + timedelta(seconds=desk.settings.chat_pin_s)
+    wanted = case.fields.get("duration_s")
+    life_s = desk.settings.chat_pin_s if wanted is None else case.integer("duration_s")
+    until = datetime.now(UTC) + timedelta(seconds=life_s)
     by = None if case.actor is None else case.actor.login
     pinned = {"message": message, "by": by, "until": facts.stamp(until)}
     entry = await _pin(desk, case, pinned, "pin")
@@ -312,6 +314,9 @@ async def pin_set(desk: Desk, case: Case) -> Answer:
 @operation("pin.clear")
 async def pin_clear(desk: Desk, case: Case) -> Answer:
     """Take the pinned message away."""
+    async with desk.database.session() as session:
+        if not (await facts.room_facts(session, case.channel.id)).pinned:
+            raise NotFound("Nothing is pinned.", code="no_pin")
     entry = await _pin(desk, case, {}, "unpin")
     await desk.told(case, entry)
     return {}

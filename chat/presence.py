@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from chat.registry import Rooms
+from chat.room import Rank
 from chat.rooms import Room
 from chat.store import Store, key, reaching
 from core.errors import Unavailable
@@ -68,15 +69,14 @@ class Presence:
 
 
 def _names(room: Room) -> list[list[str]]:
-    """Login, name and rank of some who are here; moderators first."""
-    found = {}
-    for user_id, sessions in room.by_user.items():
+    """Id, login, name and role of some who are here; the broadcaster and moderators first."""
+    found = []
+    for sessions in room.by_user.values():
         session = next(iter(sessions))
         if session.user is not None:
-            rank = session.members[room].standing.rank
-            found[user_id] = (-rank, session.user.login, session.user.name, rank.name.lower())
-    ordered = sorted(found.values())[:NAMED]
-    return [[login, name, rank] for _order, login, name, rank in ordered]
+            rank, user = session.members[room].standing.rank, session.user
+            found.append((-rank, user.login, str(user.id), user.name, rank.name.lower()))
+    return [[user_id, login, name, role] for _, login, user_id, name, role in sorted(found)[:NAMED]]
 
 
 async def _said(store: Store, channel_id: int) -> list[dict[str, Any]]:
@@ -91,9 +91,14 @@ async def count(store: Store, channel_id: int) -> int:
     return sum(each["count"] for each in await _said(store, channel_id))
 
 
-async def chatters(store: Store, channel_id: int) -> dict[str, Any]:
-    """Who is logged in in a room, at most `NAMED` of them, and how many sockets there are."""
+async def chatters(store: Store, channel_id: int, most: int) -> dict[str, Any]:
+    """Who is logged in in a room, at most `most`, and how many sockets there are."""
     said = await _said(store, channel_id)
-    named = {login: (login, name, rank) for each in said for login, name, rank in each["names"]}
-    items = [{"login": login, "name": name, "role": rank} for login, name, rank in named.values()]
-    return {"items": items[:NAMED], "count": sum(each["count"] for each in said)}
+    people = {one[0]: one for each in said for one in each["names"]}
+    order = [rank.name.lower() for rank in sorted(Rank, reverse=True)]
+    ranked = sorted(people.values(), key=lambda one: (order.index(one[3]), one[1]))
+    fields = ("id", "login", "name", "role")
+    return {
+        "chatters": [dict(zip(fields, one, strict=True)) for one in ranked[:most]],
+        "count": sum(each["count"] for each in said),
+    }

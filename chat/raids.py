@@ -10,10 +10,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat import facts
-from chat.decisions import Answer, Case, Desk, log, operation
+from chat.decisions import Answer, Case, Desk, anybody, log, operation
 from chat.facts import ChannelFacts
 from chat.messages import say, system_frame
-from chat.presence import count
+from chat.presence import NAMED, chatters, count
 from chat.room import Rank
 from core.db.models import ChatBan, ChatSettings, Follow, Raid, RaidState
 from core.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
@@ -89,7 +89,7 @@ async def cancel(desk: Desk, case: Case) -> Answer:
             .with_for_update()
         )
         if raid is None:
-            raise NotFound("No raid is being counted down.", code="raid_not_found")
+            raise NotFound("No raid is being counted down.", code="no_raid")
         raid.state, raid.done_at = RaidState.CANCELLED, datetime.now(UTC)
         to = await facts.channel_by_id(session, raid.to_channel)
         entry = await log(session, case, "unraid", None, "", to=to.login)
@@ -149,3 +149,10 @@ async def _go(desk: Desk, raid: Raid) -> None:
         "raid": {"from": {"login": source.login, "name": source.name}, "viewers": raid.viewers},
     }
     await say(desk, to.id, raider.id, frame)
+
+
+@operation("chatters", anybody)
+async def chatters_list(desk: Desk, case: Case) -> Answer:
+    """Who is in the room: at most `limit` of those who are logged in."""
+    limit = case.integer("limit") if case.fields.get("limit") is not None else NAMED
+    return await chatters(desk.store, case.channel.id, min(limit, NAMED))

@@ -19,6 +19,7 @@ from chat.rooms import Room
 from chat.sessions import Event as RoomEvent
 from chat.sessions import Session
 from chat.store import Store
+from chat.watch import Watch
 from core import events
 from core.errors import DomainError
 from core.events import Event
@@ -108,7 +109,7 @@ class Reactions:
                 session.connection.close(POLICY_VIOLATION, str(content.get("reason", "")))
 
 
-def on_event(store: Store) -> Callable[[Event], Awaitable[None]]:
+def on_event(store: Store, watch: Watch) -> Callable[[Event], Awaitable[None]]:
     """What one process passes on to all when an event of another service comes in."""
 
     async def handle(event: Event) -> None:
@@ -118,6 +119,8 @@ def on_event(store: Store) -> Callable[[Event], Awaitable[None]]:
                 | events.FollowRemoved(user_id=user_id, channel_id=channel_id)
             ):
                 await store.control({"kind": "standing", "user": user_id}, channel_id)
+                if isinstance(event, events.FollowAdded):
+                    await watch.counted(channel_id, "follows", 1)
             case events.EmotesChanged(channel_id=None):
                 await store.control({"kind": "room"})
             case events.EmotesChanged(channel_id=int(channel_id)):
