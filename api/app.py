@@ -12,13 +12,23 @@ from aiohttp.typedefs import Handler
 from api import documentation, housekeeping, instance
 from api.accounts import routes as accounts
 from api.accounts.passwords import Passwords, open_passwords
+from api.admin import routes as admin
+from api.app_tokens import routes as app_tokens
 from api.authentication import Authentication
 from api.channels import keys
 from api.channels import routes as channels
+from api.chat import polls, room
+from api.emotes import routes as emotes
+from api.emotes.emotes import install_global_set
+from api.emotes.images import Renderer, open_renderer
+from api.follows import routes as follows
 from api.mail import Mailer, open_mailer
-from api.operations import PREFIX, Operation, handler_of
+from api.moderation import routes as moderation
+from api.operations import PATH_FORMS, PREFIX, Operation, handler_of
 from api.probes import ingest_check
+from api.reports import routes as reports
 from api.streams import routes as streams
+from api.suspensions import routes as suspensions
 from core.bus import Bus, open_bus
 from core.cache import check_redis, open_redis
 from core.db.engine import Database, open_database
@@ -29,7 +39,7 @@ from core.limits import Limiter
 from core.outbox import relay
 from core.service import Service
 from core.settings import Settings
-from core.storage import open_storage
+from core.storage import Storage, open_storage
 from core.tokens import Tokens
 
 AREAS = (
@@ -39,6 +49,17 @@ AREAS = (
     channels.channels,
     channels.stream_keys,
     streams.streams,
+    follows.follows,
+    emotes.emotes,
+    room.chat,
+    polls.polls,
+    moderation.moderation,
+    moderation.unban_requests,
+    app_tokens.app_tokens,
+    suspensions.own,
+    suspensions.suspensions,
+    reports.reports,
+    admin.admin,
 )
 
 
@@ -54,6 +75,8 @@ class Api:
     authentication: Authentication
     passwords: Passwords
     mailer: Mailer
+    storage: Storage
+    renderer: Renderer
     pepper: bytes
     trusted_proxies: tuple[IPNetwork, ...]
 
@@ -81,6 +104,7 @@ async def build(service: Service) -> None:
     mailer = await service.enter(open_mailer(settings, service.metrics))
     tokens = Tokens(database, settings)
     passwords = await service.enter(open_passwords())
+    renderer = await service.enter(open_renderer())
     api = Api(
         settings=settings,
         database=database,
@@ -90,6 +114,8 @@ async def build(service: Service) -> None:
         authentication=Authentication(database, tokens, settings),
         passwords=passwords,
         mailer=mailer,
+        storage=storage,
+        renderer=renderer,
         pepper=derive(settings, Purpose.STREAM_KEY_PEPPER),
         trusted_proxies=parse_networks(settings.trusted_proxies),
     )
@@ -100,7 +126,8 @@ async def build(service: Service) -> None:
     service.check("ingest", ingest_check(settings.ingest_listen))
     service.spawn(relay(database, bus, settings), "outbox")
     service.spawn(bus.consume("api-stream-keys", [StreamKeyUsed], _mark_used(api)), "keys-used")
-    service.spawn(housekeeping.run(database), "housekeeping")
+    service.spawn(housekeeping.run(database, storage), "housekeeping")
+    service.spawn(install_global_set(database, storage, renderer), "global-emotes")
     app = make_app(service, _headers)
     add_routes(app, api)
     await service.listen(app, settings.api_listen)
@@ -109,10 +136,13 @@ async def build(service: Service) -> None:
 def add_routes(app: web.Application, api: Api) -> None:
     """Serve every operation, and the documentation of them."""
     for operation in operations():
-        path = operation.path.replace("{id}", r"{id:[0-9]{1,19}}")
+        path = operation.path
+        for name, form in PATH_FORMS.items():
+            path = path.replace(f"{{{name}}}", f"{{{name}:{form}}}")
         methods = ("GET", "HEAD") if operation.method == "GET" else (operation.method,)
         for method in methods:
             app.router.add_route(method, PREFIX + path, handler_of(operation, api))
+    emotes.add_pictures(app, api)
     documentation.add_routes(app, operations(), api.settings)
 
 

@@ -1,4 +1,4 @@
-"""Who asks: a bearer token, or the web UI's cookies with a CSRF token bound to the login."""
+"""Who asks: a bearer token, an app token, or the web UI's cookies with a CSRF token bound to the login."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from datetime import timedelta
 from aiohttp import web
 
 from api.accounts import logins
+from api.app_tokens import tokens
+from core import app_tokens
 from core.access import Actor
+from core.app_tokens import AppToken, Scope
 from core.db.engine import Database
 from core.derived import Purpose, derive
 from core.errors import Forbidden, Unauthorized
@@ -36,20 +39,48 @@ class Authentication:
         self._access_s = settings.access_token_s
         self._login_s = int(timedelta(days=settings.login_days).total_seconds())
 
-    async def require(self, request: web.Request) -> Actor:
-        """Who asks. Raises Unauthorized, or Forbidden for cookies without their CSRF token."""
+    async def require(
+        self, request: web.Request, *, scope: Scope | None = None, while_suspended: bool = False
+    ) -> Actor:
+        """Who asks.
+
+        An app token counts where `scope` is given and among its own. Raises Unauthorized, or
+        Forbidden for cookies without their CSRF token, for a token without the scope, and for a
+        suspended account unless it only reads or `while_suspended` says that it may.
+        """
         bearer = bearer_token(request)
         token = bearer or request.cookies.get(ACCESS_COOKIE)
         if not token:
             raise Unauthorized("Log in first.", code="not_logged_in")
+        if bearer is not None and (app_token := app_tokens.parse(bearer)) is not None:
+            known = await self._of_app_token(app_token, scope)
+        else:
+            known = await self._of_login(request, token, is_cookie=bearer is None)
+        may = while_suspended or request.method in SAFE_METHODS
+        if known.suspended and not may:
+            raise Forbidden("This account is suspended.", code="account_suspended")
+        return known.actor
+
+    async def _of_login(self, request: web.Request, token: str, *, is_cookie: bool) -> logins.Known:
         said = await self._tokens.verify(token)
-        if bearer is None and request.method not in SAFE_METHODS:
+        if is_cookie and request.method not in SAFE_METHODS:
             self.check_csrf(request, said.login_id)
         async with self._database.session() as session:
-            actor = await logins.actor_of(session, said.user_id, said.login_id)
-        if actor is None:
+            known = await logins.actor_of(session, said.user_id, said.login_id)
+        if known is None:
             raise Unauthorized("This login is over. Log in again.", code="login_ended")
-        return actor
+        return known
+
+    async def _of_app_token(self, token: AppToken, scope: Scope | None) -> logins.Known:
+        async with self._database.session() as session:
+            found = await tokens.use(session, token)
+        if found is None:
+            raise Unauthorized("This app token is not valid.", code="invalid_token")
+        known, scopes = found
+        if scope is None or scope not in scopes:
+            needed = f"an app token with {scope}" if scope else "a login, not an app token"
+            raise Forbidden(f"This needs {needed}.", code="insufficient_scope")
+        return known
 
     def csrf_token(self, login_id: int) -> str:
         """The CSRF token of a login: the same as long as the login lasts."""

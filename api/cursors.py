@@ -6,19 +6,25 @@ import base64
 import binascii
 import json
 from datetime import UTC, datetime
+from uuid import UUID
 
 from core.errors import Invalid
 
-Key = int | datetime
+Key = int | datetime | UUID
 _LONGEST = 256
 _INT64 = 2**63
 
 
 def encode(order: str, *keys: Key) -> str:
     """The cursor behind the row with these sort keys in the order named `order`."""
-    values = [key.astimezone(UTC).isoformat() if isinstance(key, datetime) else key for key in keys]
-    text = json.dumps([order, *values], separators=(",", ":"))
+    text = json.dumps([order, *map(_written, keys)], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _written(key: Key) -> int | str:
+    if isinstance(key, datetime):
+        return key.astimezone(UTC).isoformat()
+    return str(key) if isinstance(key, UUID) else key
 
 
 def decode(cursor: str, order: str, *kinds: type[Key]) -> tuple[Key, ...]:
@@ -48,6 +54,10 @@ def _key(value: object, kind: type[Key]) -> Key:
         if time.tzinfo is None:
             raise ValueError("a time without a zone")
         return time.astimezone(UTC)
+    if kind is UUID:
+        if not isinstance(value, str):
+            raise ValueError("not a UUID")
+        return UUID(value)
     if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 <= value < _INT64:
         raise ValueError("not a number")
     return value

@@ -131,12 +131,12 @@ def _prose(text: str) -> str:
 
 
 def _section(method: str, path: str, operation: Document, content: Document) -> str:
-    needs = "Needs a login." if operation["security"] else "Needs no login."
+    needs = _needs(operation["security"])
     parts = [
         f'<section id="{operation["operationId"]}"><h3>{escape(operation["summary"])}</h3>',
         f'<p class="call"><span class="method">{method}</span><code>{escape(path)}</code></p>',
         _prose(operation["description"]),
-        f'<p class="quiet">{needs}</p>',
+        f'<p class="quiet">{escape(needs)}</p>',
     ]
     if operation["parameters"]:
         rows = (
@@ -145,10 +145,20 @@ def _section(method: str, path: str, operation: Document, content: Document) -> 
         )
         parts.append(_table("Parameters", rows))
     if "requestBody" in operation:
-        schema = operation["requestBody"]["content"]["application/json"]["schema"]
-        parts.append(_table("Body", _fields(schema, content)))
+        ((kind, body),) = operation["requestBody"]["content"].items()
+        title = "Body" if kind == "application/json" else f"Body ({kind})"
+        parts.append(_table(title, _fields(body["schema"], content)))
     parts.append(_answers(operation, content))
     return "".join(parts) + "</section>"
+
+
+def _needs(security: Sequence[Document]) -> str:
+    if not security:
+        return "Needs no login."
+    scopes = [scope for way in security for scope in way.get("app_token", ())]
+    if scopes:
+        return f"Needs a login, or an app token with {scopes[0]}."
+    return "Needs a login."
 
 
 def _answers(operation: Document, content: Document) -> str:

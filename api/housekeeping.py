@@ -1,4 +1,4 @@
-"""Removes what is over: logins, tokens, reset links, held-back logins, revoked keys."""
+"""Removes what is over: logins, tokens, reset links, held-back logins, revoked keys, pictures."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, delete, inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.emotes.emotes import discard_removed
 from core.db.engine import Database
-from core.db.models import Base, Login, PasswordReset, RefreshToken, RetiredLogin, StreamKey
+from core.db.models import (
+    AppToken,
+    Base,
+    Login,
+    PasswordReset,
+    RefreshToken,
+    RetiredLogin,
+    StreamKey,
+)
 from core.errors import Unavailable
 from core.logs import logger
+from core.storage import Storage
 
 log = logger(__name__)
 
@@ -30,6 +40,7 @@ def _over(now: datetime) -> list[tuple[type[Base], ColumnElement[bool]]]:
         (PasswordReset, PasswordReset.expires_at < now),
         (RetiredLogin, RetiredLogin.until < now),
         (StreamKey, StreamKey.revoked_at < ended),
+        (AppToken, (AppToken.revoked_at < ended) | (AppToken.expires_at < ended)),
     ]
 
 
@@ -52,11 +63,12 @@ async def _delete_some(session: AsyncSession, model: type[Base], over: ColumnEle
     return len(gone.all())
 
 
-async def run(database: Database) -> None:
+async def run(database: Database, storage: Storage) -> None:
     """Clean every hour until cancelled. Two processes that do so at once do no harm."""
     while True:
         try:
             count = await clean(database, datetime.now(UTC))
+            await discard_removed(database, storage, datetime.now(UTC))
             log.info("cleaned", rows=count)
         except Unavailable as error:
             log.warning("not_cleaned", reason=error.message)

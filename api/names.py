@@ -177,11 +177,19 @@ def clean_language(text: str, field: str = "language") -> str | None:
 
 
 def clean_key_name(text: str, field: str = "name") -> str:
-    """A stream key's name."""
+    """The name of a stream key or app token."""
     name = " ".join(clean_text(text, KEY_NAME_LENGTH, field).split())
     if not name:
-        raise Invalid("A stream key needs a name.", code="too_short", field=field)
+        raise Invalid("This needs a name.", code="too_short", field=field)
     return name
+
+
+def clean_words(text: str, limit: int, field: str, *, least: int = 0) -> str:
+    """What somebody says to somebody: a reason, a report, a note; may have line breaks."""
+    words = clean_text(text.replace("\r\n", "\n"), limit, field, lines=True)
+    if len(words) < least:
+        raise Invalid("This is missing.", code="too_short", field=field)
+    return words
 
 
 def clean_email(text: str, field: str = "email") -> str:

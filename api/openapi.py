@@ -20,6 +20,8 @@ _REF = "#/components/schemas/{model}"
 _PATH_PARAMETERS: dict[str, Document] = {
     "id": {"type": "string", "pattern": "^[0-9]{1,19}$"},
     "login": {"type": "string", "examples": ["alice"]},
+    "user": {"type": "string", "examples": ["bob"]},
+    "message": {"type": "string", "format": "uuid"},
 }
 _ANYBODY: Sequence[Document] = ()
 _USER: Sequence[Document] = ({"bearer": []}, {"cookie": [], "csrf": []})
@@ -31,7 +33,8 @@ JSON in snake_case; ids are strings; times are RFC 3339 in UTC. Lists answer `{"
 
 Send an access token as `Authorization: Bearer …` and renew it with the refresh token before it is over. Browsers log \
 in with `"session": "cookie"` instead: requests other than GET then need the cookie `footlight_csrf` repeated in the \
-header `X-CSRF-Token`."""
+header `X-CSRF-Token`. Programs that act for somebody in chat send an app token (`flat_…`) as the bearer token, to the \
+operations that say which scope it needs."""
 
 
 def document(operations: Sequence[Operation], settings: Settings) -> Document:
@@ -57,6 +60,7 @@ def document(operations: Sequence[Operation], settings: Settings) -> Document:
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "cookie": {"type": "apiKey", "in": "cookie", "name": "footlight_access"},
                 "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token"},
+                "app_token": {"type": "http", "scheme": "bearer", "bearerFormat": "flat_…"},
             },
         },
     }
@@ -85,16 +89,25 @@ def _operation(operation: Operation, schemas: dict[Any, Document]) -> Document:
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": _joined(operation.description),
-        "security": list(_USER if operation.auth is Auth.USER else _ANYBODY),
+        "security": _security(operation),
         "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
         "responses": _responses(operation, schemas),
     }
     if operation.body is not None:
+        kind = "application/json" if operation.form_limit is None else "multipart/form-data"
         content["requestBody"] = {
             "required": not operation.body_optional,
-            "content": {"application/json": {"schema": schemas[operation.body]}},
+            "content": {kind: {"schema": schemas[operation.body]}},
         }
     return content
+
+
+def _security(operation: Operation) -> list[Document]:
+    if operation.auth is Auth.ANYONE:
+        return list(_ANYBODY)
+    if operation.scope is None:
+        return list(_USER)
+    return [*_USER, {"app_token": [str(operation.scope)]}]
 
 
 def _joined(docstring: str) -> str:
@@ -134,12 +147,17 @@ def errors_of(operation: Operation) -> dict[HTTPStatus, list[str]]:
         known.extend(code for code in codes if code not in known)
 
     if operation.body is not None:
-        add(HTTPStatus.BAD_REQUEST, "invalid_json")
+        broken = "invalid_json" if operation.form_limit is None else "invalid_form"
+        add(HTTPStatus.BAD_REQUEST, broken)
         add(HTTPStatus.REQUEST_TIMEOUT, "request_timeout")
         add(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large")
         add(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+        words = ("too_short", "too_long", "too_many", "invalid_character")
+        add(HTTPStatus.UNPROCESSABLE_ENTITY, *words)
     if operation.body is not None or operation.query is not None:
         add(HTTPStatus.UNPROCESSABLE_ENTITY, "field_missing", "unknown_field", "invalid_field")
+    if operation.query is not None and "cursor" in operation.query.model_fields:
+        add(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor")
     if operation.auth is Auth.USER:
         add(
             HTTPStatus.UNAUTHORIZED,
@@ -148,10 +166,15 @@ def errors_of(operation: Operation) -> dict[HTTPStatus, list[str]]:
             "token_expired",
             "login_ended",
         )
+        add(HTTPStatus.FORBIDDEN, "insufficient_scope")
         if operation.method != "GET":
             add(HTTPStatus.FORBIDDEN, "csrf_failed", "cross_site")
-    if "{id}" in operation.path:
+            if not operation.while_suspended:
+                add(HTTPStatus.FORBIDDEN, "account_suspended")
+    if "{id}" in operation.path or "{message}" in operation.path:
         add(HTTPStatus.NOT_FOUND, "not_found")
+    if operation.path.startswith("/channels/{login}"):
+        add(HTTPStatus.NOT_FOUND, "channel_not_found")
     for status, codes in operation.errors.items():
         add(status, *codes)
     add(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")

@@ -17,11 +17,12 @@ from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.access import Actor
+from core.app_tokens import Scope
 from core.errors import DomainError, Invalid, Malformed, NotFound
 
 if TYPE_CHECKING:
@@ -31,8 +32,18 @@ BodyT = TypeVar("BodyT", bound=BaseModel | None, covariant=True)
 QueryT = TypeVar("QueryT", bound=BaseModel | None, covariant=True)
 
 PREFIX = "/api/v1"
+# What may stand in a path's parameters; a path with something else is none of ours. Names of accounts
+# may be anything, so that a wrong one is answered as an unknown one.
+PATH_FORMS = {
+    "id": "[0-9]{1,19}",
+    "message": "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+}
 # A body of a few kilobytes that takes longer is held back on purpose.
 BODY_TIMEOUT_S = 10.0
+# An upload may come over a slow line.
+FORM_TIMEOUT_S = 60.0
+# What a form's fields and boundaries may take beside its file, bytes.
+FORM_OVERHEAD = 8 * 1024
 
 
 class Model(BaseModel):
@@ -130,7 +141,10 @@ Work = Callable[[Any], Awaitable[Model | Reply | None]]
 class Operation:
     """One declared operation.
 
-    `errors` names the codes it answers beyond those that every operation has.
+    `errors` names the codes it answers beyond those that every operation has. `scope` is what an app
+    token needs for it; None: it takes no app token. `while_suspended`: a suspended account may do
+    this, too (reading it always may). `form_limit` is for a body that is a form with a file: how
+    many bytes the file may have.
     """
 
     method: str
@@ -145,6 +159,9 @@ class Operation:
     auth: Auth
     errors: Mapping[HTTPStatus, tuple[str, ...]]
     body_optional: bool
+    scope: Scope | None
+    while_suspended: bool
+    form_limit: int | None
 
     @property
     def name(self) -> str:
@@ -158,10 +175,11 @@ class Operation:
 
 
 class Operations:
-    """The operations of one area."""
+    """The operations of one area. `scope` is what app tokens need for all of them."""
 
-    def __init__(self, tag: str) -> None:
+    def __init__(self, tag: str, *, scope: Scope | None = None) -> None:
         self.tag = tag
+        self._scope = scope
         self.declared: list[Operation] = []
 
     def declare(
@@ -177,6 +195,9 @@ class Operations:
         auth: Auth = Auth.USER,
         errors: Mapping[HTTPStatus, tuple[str, ...]] | None = None,
         body_optional: bool = False,
+        scope: Scope | None = None,
+        while_suspended: bool = False,
+        form_limit: int | None = None,
     ) -> Callable[[Work], Work]:
         """Declare the decorated coroutine function as an operation. Without `answer` it is 204."""
 
@@ -196,6 +217,9 @@ class Operations:
                     auth,
                     errors or {},
                     body_optional,
+                    scope or self._scope,
+                    while_suspended,
+                    form_limit,
                 )
             )
             return work
@@ -209,6 +233,10 @@ class Operations:
     def post(self, path: str, summary: str, **options: Any) -> Callable[[Work], Work]:
         """Declare a POST."""
         return self.declare("POST", path, summary, **options)
+
+    def put(self, path: str, summary: str, **options: Any) -> Callable[[Work], Work]:
+        """Declare a PUT."""
+        return self.declare("PUT", path, summary, **options)
 
     def patch(self, path: str, summary: str, **options: Any) -> Callable[[Work], Work]:
         """Declare a PATCH."""
@@ -225,7 +253,9 @@ def handler_of(operation: Operation, api: Api) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         actor = None
         if operation.auth is Auth.USER:
-            actor = await api.authentication.require(request)
+            actor = await api.authentication.require(
+                request, scope=operation.scope, while_suspended=operation.while_suspended
+            )
         query = _parse_query(operation, request)
         body = await _parse_body(operation, request)
         call = Call(
@@ -266,6 +296,8 @@ def _parse_query(operation: Operation, request: web.Request) -> BaseModel | None
 async def _parse_body(operation: Operation, request: web.Request) -> BaseModel | None:
     if operation.body is None:
         return None
+    if operation.form_limit is not None:
+        return await _parse_form(operation.body, request, operation.form_limit)
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             raw = await request.read()
@@ -281,6 +313,48 @@ async def _parse_body(operation: Operation, request: web.Request) -> BaseModel |
         return operation.body.model_validate_json(raw)
     except ValidationError as error:
         raise invalid(error) from error
+
+
+async def _parse_form(body: type[BaseModel], request: web.Request, limit: int) -> BaseModel:
+    """A form with one file, never more than `limit` and some bytes of it in memory."""
+    if request.content_type != "multipart/form-data":
+        raise web.HTTPUnsupportedMediaType
+    try:
+        async with asyncio.timeout(FORM_TIMEOUT_S):
+            values = await _read_form(body, request, limit + FORM_OVERHEAD)
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout from error
+    except (ValueError, AssertionError) as error:
+        # What aiohttp's reader says to a broken one.
+        raise Malformed("The body is not a valid form.", code="invalid_form") from error
+    try:
+        return body.model_validate(values)
+    except ValidationError as error:
+        raise invalid(error) from error
+
+
+async def _read_form(
+    body: type[BaseModel], request: web.Request, limit: int
+) -> dict[str, str | bytes]:
+    values: dict[str, str | bytes] = {}
+    left = limit
+    if (request.content_length or 0) > left:
+        raise web.HTTPRequestEntityTooLarge(limit, request.content_length or 0)
+    async for part in await request.multipart():
+        if not isinstance(part, BodyPartReader) or part.name is None:
+            raise ValueError("a part that is no field")
+        content = bytearray()
+        while chunk := await part.read_chunk():
+            content += chunk
+            left -= len(chunk)
+            if left < 0:
+                raise web.HTTPRequestEntityTooLarge(limit, limit - left)
+        if part.name in values:
+            raise Invalid("This field is given twice.", code="invalid_field", field=part.name)
+        known = body.model_fields.get(part.name)
+        is_file = known is not None and known.annotation is bytes
+        values[part.name] = bytes(content) if is_file else content.decode()
+    return values
 
 
 _CODES = {

@@ -58,7 +58,7 @@ _HTTP_CODES = {
     405: ("method_not_allowed", "This address does not support that method."),
     408: ("request_timeout", "The request took too long to arrive."),
     413: ("body_too_large", "The request's body is too large."),
-    415: ("unsupported_media_type", "The body has to be application/json."),
+    415: ("unsupported_media_type", "The body is not of the type that this address takes."),
 }
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")

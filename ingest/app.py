@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from core.bus import open_bus
 from core.db.engine import open_database
 from core.derived import Purpose, derive
-from core.events import END_STREAM, StreamKeyRevoked, UserDeleted
+from core.events import END_STREAM, StreamKeyRevoked, UserDeleted, UserSuspended
 from core.http import make_app
 from core.outbox import relay
 from core.service import Service
@@ -84,7 +84,9 @@ async def build(service: Service) -> None:
     service.spawn(watch_viewers(director, edges, database), "viewers")
     service.spawn(
         bus.consume(
-            f"ingest-{settings.node_id}", [StreamKeyRevoked, UserDeleted], director.happened
+            f"ingest-{settings.node_id}",
+            [StreamKeyRevoked, UserDeleted, UserSuspended],
+            director.happened,
         ),
         "events",
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.errors import Unavailable
-from core.events import Event, StreamKeyRevoked, UserDeleted
+from core.events import Event, StreamKeyRevoked, UserDeleted, UserSuspended
 from core.logs import logger
 from core.settings import Settings
 from ingest import states
@@ -144,6 +144,8 @@ class Director:
             self.carry_out(self.sessions.revoke(event.key_id, now))
         elif isinstance(event, UserDeleted):
             self.carry_out(self.sessions.end(event.user_id, EndReason.USER_DELETED, now))
+        elif isinstance(event, UserSuspended):
+            self.carry_out(self.sessions.end(event.user_id, EndReason.SUSPENDED, now))
 
     async def end_stream(self, question: dict[str, Any]) -> dict[str, Any] | None:
         """`{channel_id}` → `{ended}`; None leaves the answer to the node that has the stream."""

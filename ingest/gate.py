@@ -32,6 +32,7 @@ MESSAGES = {
     ),
     "revoked_key": "This stream key was deleted. Make a new one on your dashboard.",
     "streaming_not_allowed": "This account may not stream. Ask an administrator of this site.",
+    "suspended": "This channel is suspended. Log in on this site to see why, and to appeal.",
     "too_many_takeovers": (
         "Two encoders are using your stream keys in turn. The one that is live stays; stop the "
         "other one."
@@ -79,6 +80,8 @@ class Gate:
             raise rejected("wrong_key", row.channel_id)
         if row.revoked:
             raise rejected("revoked_key", row.channel_id)
+        if row.suspended:
+            raise rejected("suspended", row.channel_id)
         if not row.may_stream:
             raise rejected("streaming_not_allowed", row.channel_id)
         return row

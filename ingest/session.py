@@ -44,6 +44,7 @@ class EndReason(Enum):
     ENDED_BY_OWNER = "ended_by_owner"
     KEY_REVOKED = "key_revoked"
     USER_DELETED = "user_deleted"
+    SUSPENDED = "suspended"
     FAULT = "fault"
 
 

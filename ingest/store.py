@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import Exists, delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.access import Action, Actor, ChannelRef, allowed
@@ -19,8 +19,10 @@ from core.db.models import (
     StreamHealth,
     StreamKey,
     StreamStatus,
+    SuspensionScope,
     User,
 )
+from core.suspensions import is_suspended
 
 Json = dict[str, Any]
 
@@ -37,6 +39,7 @@ class KeyRow:
     login: str
     secret_hmac: bytes
     revoked: bool
+    suspended: bool
     may_stream: bool
 
 
@@ -44,7 +47,12 @@ async def find_key(session: AsyncSession, key_id: int) -> KeyRow | None:
     """The key, used up or not; None when there never was one or its owner is gone."""
     query = (
         select(
-            StreamKey.channel_id, StreamKey.secret_hmac, StreamKey.revoked_at, User.login, User.role
+            StreamKey.channel_id,
+            StreamKey.secret_hmac,
+            StreamKey.revoked_at,
+            User.login,
+            User.role,
+            _is_suspended().label("suspended"),
         )
         .join(User, User.id == StreamKey.channel_id)
         .where(StreamKey.id == key_id, User.deleted_at.is_(None))
@@ -59,14 +67,26 @@ async def find_key(session: AsyncSession, key_id: int) -> KeyRow | None:
         row.login,
         row.secret_hmac,
         row.revoked_at is not None,
+        row.suspended,
         allowed(actor, Action.PUBLISH, ChannelRef(row.channel_id)),
     )
+
+
+def _is_suspended() -> Exists:
+    # Whether the account is, or the channel alone: neither may stream.
+    return is_suspended(User.id, datetime.now(UTC), *SuspensionScope)
 
 
 async def revoked_among(session: AsyncSession, key_ids: Sequence[int]) -> set[int]:
     """Those of these keys that may no longer be used."""
     query = (
-        select(StreamKey.id, StreamKey.revoked_at, User.deleted_at, User.role)
+        select(
+            StreamKey.id,
+            StreamKey.revoked_at,
+            User.deleted_at,
+            User.role,
+            _is_suspended().label("suspended"),
+        )
         .join(User, User.id == StreamKey.channel_id)
         .where(StreamKey.id.in_(key_ids))
     )
@@ -75,6 +95,7 @@ async def revoked_among(session: AsyncSession, key_ids: Sequence[int]) -> set[in
         for row in await session.execute(query)
         if row.revoked_at is None
         and row.deleted_at is None
+        and not row.suspended
         and Actor(0, "", Role(row.role)).is_at_least(Role.CREATOR)
     }
     return set(key_ids) - good

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 import aiohttp
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SmtpSession
+from jsonschema import Draft202012Validator
 
 from api.app import build
 from core.bus import open_bus
@@ -108,6 +110,76 @@ class Client:
         self.token = answer.body["access_token"]
         content: dict[str, Any] = answer.body
         return content
+
+
+class Document:
+    """The OpenAPI document, which every answer has to fit."""
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        self.content = content
+        self.seen: set[tuple[str, str, int]] = set()
+        self._templates = {
+            re.compile(re.sub(r"{\w+}", "[^/]+", path)): path for path in content["paths"]
+        }
+
+    def check(self, method: str, path: str, answer: Answer) -> None:
+        """Assert that `answer` is what the document says of this operation."""
+        path = path if path.startswith("/api/") else f"/api/v1{path}"
+        found = [t for form, t in self._templates.items() if form.fullmatch(path)]
+        # /emotes/{id} beside /emotes/global: the one without a parameter.
+        template = min(found, key=lambda t: t.count("{"))
+        operation = self.content["paths"][template][method.lower()]
+        assert str(answer.status) in operation["responses"], (method, path, answer)
+        self.seen.add((method, template.removeprefix("/api/v1"), answer.status))
+        response = operation["responses"][str(answer.status)]
+        if "content" not in response:
+            assert answer.body == "", (method, path, answer)
+            return
+        schema = {
+            **response["content"]["application/json"]["schema"],
+            "components": self.content["components"],
+        }
+        Draft202012Validator(schema).validate(answer.body)
+        if answer.status >= 400:
+            assert f"`{answer.code}`" in response["description"], (method, path, answer)
+
+
+class Account(Client):
+    """Somebody who is logged in; every answer is compared with the document."""
+
+    user: dict[str, Any]
+    document: Document
+
+    async def __call__(self, method: str, path: str, body: Any = None, **more: Any) -> Answer:
+        answer = await super().__call__(method, path, body, **more)
+        self.document.check(method, path, answer)
+        return answer
+
+    @property
+    def id(self) -> int:
+        """The account's id."""
+        return int(self.user["id"])
+
+    @property
+    def login(self) -> str:
+        """The account's login."""
+        return str(self.user["login"])
+
+    @property
+    def name(self) -> dict[str, Any]:
+        """How the account is named in answers."""
+        return {k: self.user[k] for k in ("id", "login", "display_name")}
+
+    async def items(self, path: str, **query: str) -> list[dict[str, Any]]:
+        """A whole list, page by page."""
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = await self("GET", path, params=query)
+            assert answer.status == 200, answer
+            found += answer.body["items"]
+            if answer.body["next_cursor"] is None:
+                return found
+            query["cursor"] = answer.body["next_cursor"]
 
 
 @asynccontextmanager

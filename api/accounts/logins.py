@@ -18,10 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import audit
 from core.access import Actor
-from core.db.models import Login, RefreshToken, Role, User
+from core.db.models import Login, RefreshToken, Role, SuspensionScope, User
 from core.errors import Conflict, DomainError, NotFound, Unauthorized
 from core.events import LoginEnded
 from core.outbox import emit
+from core.suspensions import is_suspended
 
 REFRESH_PREFIX = "flr_"
 # Two tabs of one browser share their cookies and may refresh at the same moment; the later one is
@@ -197,11 +198,20 @@ async def end_own_login(session: AsyncSession, actor: Actor, login_id: int) -> N
     await end_logins(session, [login_id], "revoked")
 
 
-async def actor_of(session: AsyncSession, user_id: int, login_id: int) -> Actor | None:
+@dataclass(frozen=True)
+class Known:
+    """Who asks, and whether their account is suspended."""
+
+    actor: Actor
+    suspended: bool
+
+
+async def actor_of(session: AsyncSession, user_id: int, login_id: int) -> Known | None:
     """Who uses this login, or None when it is over or the account gone."""
+    suspended = is_suspended(User.id, datetime.now(UTC), SuspensionScope.ACCOUNT)
     row = (
         await session.execute(
-            select(User.login, User.role)
+            select(User.login, User.role, suspended.label("suspended"))
             .join(Login, Login.user_id == User.id)
             .where(
                 Login.id == login_id,
@@ -211,4 +221,6 @@ async def actor_of(session: AsyncSession, user_id: int, login_id: int) -> Actor 
             )
         )
     ).one_or_none()
-    return None if row is None else Actor(user_id, row.login, Role(row.role), login_id)
+    if row is None:
+        return None
+    return Known(Actor(user_id, row.login, Role(row.role), login_id), row.suspended)

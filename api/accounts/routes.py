@@ -9,8 +9,8 @@ from aiohttp import web
 from sqlalchemy import Select, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import audit, cursors, names
-from api.accounts import letters, limits, logins, users
+from api import audit, cursors, limits, names
+from api.accounts import letters, logins, users
 from api.accounts.schemas import (
     DeleteBody,
     ForgotBody,
@@ -35,7 +35,7 @@ from api.mail import Mail
 from api.operations import AnyCall, Auth, Call, Operations, Page, Reply
 from core.db.models import Login, PasswordReset, Role, User
 from core.errors import Conflict, DomainError, Forbidden, Invalid, Unauthorized
-from core.events import ChannelUpdated
+from core.events import ChannelUpdated, UserUpdated
 from core.http import network_of
 from core.outbox import emit
 
@@ -424,8 +424,12 @@ async def patch_me(call: Call[MeBody, None]) -> UserView:
                 target=f"user:{user.id}",
                 address=call.address,
             )
+        if "chat_color" in body.model_fields_set:
+            user.chat_color = body.chat_color
         if body.display_name is not None or body.bio is not None:
             await emit(session, ChannelUpdated(channel_id=user.id, login=user.login))
+        if body.display_name is not None or "chat_color" in body.model_fields_set:
+            await emit(session, UserUpdated(user_id=user.id, login=user.login))
     if old_email and user.email != old_email:
         name = call.api.settings.instance_name
         call.api.mailer.send(letters.email_changed(old_email, user.login, name))
@@ -446,6 +450,7 @@ async def _confirm(call: AnyCall, password: str | None, field: str) -> None:
 @me.post(
     "/me/password",
     "Change your password",
+    while_suspended=True,
     body=PasswordBody,
     errors={
         HTTPStatus.FORBIDDEN: ("wrong_password",),
@@ -478,6 +483,7 @@ async def change_password(call: Call[PasswordBody, None]) -> None:
 @me.delete(
     "/me",
     "Delete your account",
+    while_suspended=True,
     body=DeleteBody,
     errors={
         HTTPStatus.FORBIDDEN: ("wrong_password",),
@@ -528,6 +534,7 @@ def _open_logins(call: Call[None, Page]) -> Select[Login]:
 @me.delete(
     "/me/logins/{id}",
     "End one of your logins",
+    while_suspended=True,
     errors={HTTPStatus.NOT_FOUND: ("login_not_found",)},
 )
 async def end_login(call: Call[None, None]) -> None:

@@ -100,6 +100,9 @@ class MeBody(Input):
     bio: Annotated[str, _Raw, AfterValidator(_bio)] | None = None
     email: Email | None = None
     current_password: Password | None = None
+    chat_color: Annotated[str, Field(pattern="^#[0-9A-Fa-f]{6}$")] | None = Field(
+        default=None, description="Of the name in chat, such as `#8A2BE2`; null: the default."
+    )
 
 
 class UserView(Model):
@@ -112,6 +115,7 @@ class UserView(Model):
     role: Role
     bio: str
     may_stream: bool
+    chat_color: str | None = Field(description="Of the name in chat; null: one that suits the id.")
     created_at: datetime
 
     @classmethod
@@ -125,6 +129,7 @@ class UserView(Model):
             role=Role(user.role),
             bio=user.bio,
             may_stream=Role(user.role) is not Role.VIEWER,
+            chat_color=user.chat_color,
             created_at=user.created_at,
         )
 

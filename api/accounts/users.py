@@ -10,7 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import audit
 from api.accounts.logins import end_all_logins
+from api.app_tokens.tokens import revoke_all_tokens
 from api.channels.keys import revoke_all_keys
+from api.emotes.emotes import remove_all as remove_all_emotes
+from api.follows.follows import forget_follows
 from core.db.models import Channel, Login, PasswordReset, RefreshToken, RetiredLogin, Role, User
 from core.errors import Conflict, Unauthorized
 from core.events import UserDeleted
@@ -119,6 +122,9 @@ async def delete_user(
         await refuse_last_admin(session)
     await end_all_logins(session, user.id, "deleted")
     await revoke_all_keys(session, user.id)
+    await revoke_all_tokens(session, user.id)
+    await forget_follows(session, user.id)
+    await remove_all_emotes(session, user.id)
     logins_of_user = select(Login.id).where(Login.user_id == user.id)
     await session.execute(delete(RefreshToken).where(RefreshToken.login_id.in_(logins_of_user)))
     await session.execute(delete(Login).where(Login.user_id == user.id))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.names import LOGIN
-from core.db.models import Channel, User
+from core.db.models import Channel, SuspensionScope, User
 from core.errors import NotFound
+from core.suspensions import is_suspended
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class ChannelRow:
     language: str | None
     mature: bool
     created_at: datetime
+    followers: int
+    suspended: bool
 
 
 async def find_channel(session: AsyncSession, login: str) -> ChannelRow:
@@ -34,11 +37,16 @@ async def find_channel(session: AsyncSession, login: str) -> ChannelRow:
     login = login.lower()
     row = None
     if LOGIN.fullmatch(login):
-        query = select(Channel, User).join(User, User.id == Channel.id).where(User.login == login)
+        suspended = is_suspended(Channel.id, datetime.now(UTC), *SuspensionScope)
+        query = (
+            select(Channel, User, suspended.label("suspended"))
+            .join(User, User.id == Channel.id)
+            .where(User.login == login)
+        )
         row = (await session.execute(query)).one_or_none()
     if row is None:
         raise NotFound("There is no such channel.", code="channel_not_found")
-    channel, user = row
+    channel, user, is_off = row
     return ChannelRow(
         channel.id,
         user.login,
@@ -50,4 +58,6 @@ async def find_channel(session: AsyncSession, login: str) -> ChannelRow:
         channel.language,
         channel.mature,
         user.created_at,
+        channel.followers,
+        is_off,
     )

@@ -8,8 +8,7 @@ from http import HTTPStatus
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api import audit, cursors
-from api.accounts import limits
+from api import audit, cursors, limits
 from api.channels import keys
 from api.channels.queries import ChannelRow, find_channel
 from api.channels.schemas import ChannelBody, ChannelView, KeyBody, KeyPage, KeyView, NewKeyView

@@ -57,6 +57,8 @@ class ChannelView(Model):
     live: bool
     stream: StreamView | None
     last_stream_at: datetime | None = Field(description="When the latest stream ended.")
+    followers: int
+    suspended: bool = Field(description="Whether it may not stream and its chat is closed.")
 
     @classmethod
     def of(
@@ -78,6 +80,8 @@ class ChannelView(Model):
             live=stream is not None,
             stream=stream,
             last_stream_at=last_stream_at,
+            followers=row.followers,
+            suspended=row.suspended,
         )
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 
+from api.app import operations
+from api.openapi import document
 from cli.instance import free_port
+from core.db.engine import Database, open_database
+from core.db.models import Role, User
 from core.service import Service
 from core.settings import Settings
 from tests.api_kit import (
+    Account,
     Client,
+    Document,
     MailServer,
     Seen,
     running_api,
@@ -66,6 +74,37 @@ async def other(api: Service) -> AsyncIterator[Client]:
     caller = Client(api)
     yield caller
     await caller.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def database(api: Service) -> AsyncIterator[Database]:
+    """A pool beside the API's own."""
+    async with open_database(api.settings) as opened:
+        yield opened
+
+
+Accounts = Callable[..., Awaitable[Account]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def account(api: Service, database: Database) -> AsyncIterator[Accounts]:
+    """`await account()` or `await account(Role.ADMIN)`: a new account that is logged in."""
+    made: list[Account] = []
+    content = document(operations(), api.settings)
+
+    async def make(role: Role = Role.CREATOR, login: str | None = None) -> Account:
+        caller = Account(api)
+        caller.document = Document(content)
+        made.append(caller)
+        caller.user = (await caller.register(login))["user"]
+        async with database.session() as session:
+            mine = update(User).where(User.id == caller.id)
+            await session.execute(mine.values(role=role))
+        return caller
+
+    yield make
+    for caller in made:
+        await caller.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -24,3 +24,19 @@ RESET_ADDRESS = Limit("address", 20, 600)
 CONFIRM_ACCOUNT = Limit("account", 10, 300)
 
 KEYS_ACCOUNT = Limit("account", 20, 3600)
+APP_TOKENS_ACCOUNT = Limit("account", 20, 3600)
+
+FOLLOWS_ACCOUNT = Limit("account", 60, 600)
+FOLLOWS_ADDRESS = Limit("address", 300, 600)
+
+REPORTS_ACCOUNT = Limit("account", 20, 3600)
+REPORTS_ADDRESS = Limit("address", 100, 3600)
+
+APPEALS_ACCOUNT = Limit("account", 5, 86400)
+
+EMOTES_ACCOUNT = Limit("account", 30, 600)
+
+# Everything that a moderator does over REST; a raid of hundreds is met with the shield, or by bots.
+MODERATION_ACCOUNT = Limit("account", 300, 60)
+UNBAN_REQUESTS_ACCOUNT = Limit("account", 10, 3600)
+ANNOUNCEMENTS_ACCOUNT = Limit("account", 20, 60)

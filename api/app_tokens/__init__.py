@@ -1,0 +1,1 @@
+"""App tokens: what bots and chat clients log in with."""

@@ -1,0 +1,1 @@
+"""Emotes: pictures that stand for words in chat."""

@@ -1,0 +1,1 @@
+"""Reports: viewers tell the site's moderators, who claim and decide."""

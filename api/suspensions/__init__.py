@@ -1,0 +1,1 @@
+"""Suspensions of accounts and channels, and appeals against them."""
