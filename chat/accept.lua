@@ -2,10 +2,10 @@
 -- the fan-out, in one step. chat/store.py calls it and says what the keys and arguments are.
 --
 -- KEYS 1 room  2 barred  3 warned  4 the sender's last message  5 the sender's times  6 unique texts
---      7 log  8 messages that were deleted (not used here)
+--      7 log
 -- ARGV 1 revision  2 sender  3 rate  4 rate window, ms  5 slow mode, ms  6 unique ms (0: off)
 --      7 duplicate ms (0: off)  8 barrable (1)  9 digest of the text  10 publish (1), or only charge
---      11 rest of the frame  12 channel to publish on
+--      11 rest of the frame  12 channel to publish on  13 id of the message
 -- Answer: {code, milliseconds to wait or the offset, the time in ms}
 
 local room = redis.call('HMGET', KEYS[1], 'epoch', 'rev')
@@ -24,13 +24,19 @@ if ARGV[8] == '1' then
   if redis.call('HEXISTS', KEYS[3], user) == 1 then return {'warned', 0, now} end
 end
 
+local last = redis.call('HMGET', KEYS[4], 'text', 'at', 'id', 'offset')
+-- The same message once more: its answer was lost and it was asked again. (One that was held is at
+-- offset 0, and goes on when a moderator has allowed it.)
+if last[3] == ARGV[13] and (last[4] ~= '0' or ARGV[10] ~= '1') then
+  return {'ok', tonumber(last[4]), tonumber(last[2])}
+end
+
 local rate, window = tonumber(ARGV[3]), tonumber(ARGV[4])
 local oldest = redis.call('LINDEX', KEYS[5], rate - 1)
 if oldest and tonumber(oldest) + window > now then
   return {'rate', tonumber(oldest) + window - now, now}
 end
 
-local last = redis.call('HMGET', KEYS[4], 'text', 'at')
 local duplicate, slow, unique = tonumber(ARGV[7]), tonumber(ARGV[5]), tonumber(ARGV[6])
 if duplicate > 0 and last[1] == ARGV[9] and now < tonumber(last[2]) + duplicate then
   return {'duplicate', 0, now}
@@ -46,7 +52,7 @@ end
 redis.call('LPUSH', KEYS[5], now)
 redis.call('LTRIM', KEYS[5], 0, rate - 1)
 redis.call('PEXPIRE', KEYS[5], window)
-redis.call('HSET', KEYS[4], 'text', ARGV[9], 'at', now)
+redis.call('HSET', KEYS[4], 'text', ARGV[9], 'at', now, 'id', ARGV[13], 'offset', 0)
 redis.call('PEXPIRE', KEYS[4], math.max(duplicate, 120000))
 if unique > 0 then
   redis.call('ZADD', KEYS[6], now, ARGV[9])
@@ -75,5 +81,6 @@ end
 local offset = redis.call('HINCRBY', KEYS[1], 'seq', 1)
 local frame = string.format('{"type":"message","offset":%.0f,"ts":"%s",%s', offset, stamp(now), ARGV[11])
 redis.call('XADD', KEYS[7], string.format('%.0f-0', offset), 'f', frame)
+redis.call('HSET', KEYS[4], 'offset', string.format('%.0f', offset))
 redis.call('PUBLISH', ARGV[12], 'a' .. frame)
 return {'ok', offset, now}

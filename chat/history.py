@@ -162,9 +162,11 @@ class History:
         self._retention_days = settings.chat_retention_days
         self._metrics = metrics
         self.dirty: set[int] = set()
+        self._has_partitions = asyncio.Event()
 
     async def run(self) -> None:
         """Write what this process accepted, as it comes, and look after the rest; for ever."""
+        await self._has_partitions.wait()
         last_sweep = 0.0
         loop = asyncio.get_running_loop()
         while True:
@@ -178,6 +180,10 @@ class History:
                 await self._write_all(rooms)
             except Unavailable as error:
                 log.debug("history_waits", reason=error.message)
+            except Exception:
+                # The messages stay in the log, where they are counted and capped.
+                log.exception("history_failed")
+                await asyncio.sleep(SWEEP_S)
 
     async def _write_all(self, rooms: Iterable[int]) -> None:
         unpersisted = 0
@@ -232,6 +238,7 @@ class History:
                 log.warning("partitions_wait", reason=error.message)
                 await asyncio.sleep(SWEEP_S)
                 continue
+            self._has_partitions.set()
             await asyncio.sleep(PARTITIONS_S)
 
     async def partitions(self, now: datetime) -> None:

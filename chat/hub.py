@@ -100,7 +100,6 @@ class Hub:
         self._recovery = settings.chat_recovery
         self._metrics = metrics
         self._words = automod.WordLists(wordlists.lists())
-        self._policies: dict[int, tuple[RoomFacts, automod.Policy]] = {}
         # Rooms with messages that PostgreSQL does not hold yet.
         self.dirty: set[int] = set()
         # What typed commands and held messages do; set when the service is put together.
@@ -283,7 +282,8 @@ class Hub:
                     room.rev,
                     accepted.gate,
                     draft.text,
-                    None if accepted.held else frame,
+                    frame,
+                    publish=accepted.held is None,
                 )
             except Absent:
                 await self._reload.ensure(room.id, room.offset)
@@ -341,16 +341,7 @@ class Hub:
     def _screen(self, room: Room, standing: Standing, text: str) -> Verdict:
         if standing.can_moderate:
             return Verdict()
-        kept = self._policies.get(room.id)
-        if kept is None or kept[0] is not room.facts:
-            policy = automod.Policy.compile(
-                room.facts.automod,
-                room.facts.blocked,
-                room.facts.permitted,
-                room.facts.links_action,
-            )
-            kept = self._policies[room.id] = (room.facts, policy)
-        return automod.review(text, kept[1], self._words, may_link(room.facts, standing))
+        return automod.review(text, room.policy, self._words, may_link(room.facts, standing))
 
     async def _parent(self, room: Room, reply_to: str | None) -> dict[str, Any] | None:
         """What a reply answers to. Raises NotFound."""

@@ -37,7 +37,7 @@ class JsonHandler:
         except DomainError as error:
             if isinstance(error, Malformed) and not self._socket.complain():
                 return
-            self.session.send(error_event(error, wire.nonce_of(message)))
+            self.session.send({**error_event(error), **wire.context_of(message)})
 
     def closed(self) -> None:
         """The socket is gone."""
@@ -94,11 +94,9 @@ class JsonHandler:
         )
 
 
-def error_event(error: DomainError, nonce: str | None) -> dict[str, Any]:
+def error_event(error: DomainError) -> dict[str, Any]:
     """A refusal as a frame."""
     event: dict[str, Any] = {"type": "error", "code": error.code, "message": error.message}
-    if nonce is not None:
-        event["nonce"] = nonce
     if error.field is not None:
         event["field"] = error.field
     if error.retry_after is not None:

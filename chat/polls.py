@@ -19,8 +19,12 @@ from chat.commands import (
     POLL_QUESTION_LENGTH,
 )
 from chat.decisions import Answer, Case, Desk, anybody, log, operation
+from chat.store import reaching
 from core.db.models import ChatBan, Poll, PollStatus, PollVote
 from core.errors import Conflict, Forbidden, Invalid, NotFound
+
+# In Redis: polls with votes that nobody was shown yet.
+VOTED = "chat:voted"
 
 
 def view(poll: Poll) -> dict[str, Any]:
@@ -138,7 +142,8 @@ async def vote(desk: Desk, case: Case) -> Answer:
             {"place": choice + 1, "poll": poll.id},
         )
     # Shown by `advance`, for all votes of a second together.
-    await desk.store.redis.sadd("chat:voted", str(poll.id))
+    async with reaching():
+        await desk.store.redis.sadd(VOTED, str(poll.id))
     return {"poll_id": poll.id, "choice": choice}
 
 
@@ -160,7 +165,8 @@ async def running(desk: Desk, channel_id: int) -> Poll | None:
 
 async def advance(desk: Desk) -> None:
     """Show new votes, and end polls whose time is over."""
-    counted = {int(name) for name in await desk.store.redis.spop("chat:voted", 1000) or ()}
+    async with reaching():
+        counted = {int(name) for name in await desk.store.redis.spop(VOTED, 1000) or ()}
     async with desk.database.session() as session:
         ended = await session.scalars(
             update(Poll)

@@ -60,6 +60,9 @@ class Reactions:
                     await self._react(content, room)
                 except DomainError as error:
                     log.warning("control_failed", kind=content.get("kind"), reason=error.message)
+                except Exception:
+                    # One room's trouble is not the others'.
+                    log.exception("control_failed_unexpectedly", kind=content.get("kind"))
 
     async def _react(self, content: dict[str, Any], room: Room | None) -> None:
         match content.get("kind"):
@@ -185,3 +188,5 @@ async def keep_time(desk: Desk) -> None:
                 await step(desk)
             except DomainError as error:
                 log.debug("clock_waits", step=step.__name__, reason=error.message)
+            except Exception:
+                log.exception("clock_step_failed", step=step.__name__)

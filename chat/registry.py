@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from chat import facts, history
+from chat.automod import Policy
 from chat.metrics import ChatMetrics
 from chat.reload import Reload
 from chat.rooms import Room
@@ -120,6 +121,7 @@ class Rooms:
             read = await facts.room_facts(session, room.id)
             room.channel = await facts.channel_by_id(session, room.id)
         room.facts = read
+        room.policy = Policy.compile(read.automod, read.blocked, read.permitted, read.links_action)
         room.rev, room.epoch = position.rev, position.epoch
 
     async def _fill(self, room: Room) -> None:

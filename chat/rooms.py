@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from chat.automod import Policy
 from chat.facts import ChannelFacts, RoomFacts
 from chat.fanout import Coalescer
 from chat.metrics import ChatMetrics
@@ -29,6 +30,8 @@ class Room:
     ) -> None:
         self.channel = channel
         self.facts = RoomFacts()
+        # Terms, links and AutoMod of `facts`, compiled.
+        self.policy = Policy()
         # Of `facts`; accept.lua refuses what was decided on an older one.
         self.rev = ""
         self.epoch = ""

@@ -115,28 +115,31 @@ class Store:
         rev: str,
         gate: room.Gate,
         text: str,
-        frame: Mapping[str, Any] | None,
+        frame: Mapping[str, Any],
+        *,
+        publish: bool = True,
     ) -> int:
-        """Let a message through the gate; with a `frame` publish it: its offset.
+        """Let a message through the gate and publish it: its offset.
 
-        Without one it is charged only (a held message). Raises Absent, Stale, or the refusal.
+        Without `publish` it is charged only (a held message). The same message a second time changes
+        nothing. Raises Absent, Stale, or the refusal.
         """
         # The rest of a JSON object whose first members the script writes.
-        rest = wire.encode(frame)[1:] if frame is not None else b""
+        rest = wire.encode(frame)[1:]
         name = str(user_id)
         async with reaching():
             code, number, _at = await self._accept(
                 keys=[
                     key(channel_id, part)
                     for part in (
-                        "room", "barred", "warned", f"u:{name}", f"t:{name}", "unique", "log", "gone",
+                        "room", "barred", "warned", f"u:{name}", f"t:{name}", "unique", "log",
                     )
                 ],
                 args=[
                     rev, name, gate.rate, room.RATE_WINDOW_S * 1000, gate.slow_s * 1000,
                     room.UNIQUE_S * 1000 if gate.unique and len(text) > room.UNIQUE_LENGTH else 0,
                     room.DUPLICATE_S * 1000 if gate.duplicates else 0,
-                    int(gate.barrable), digest(text), int(frame is not None), rest, channel(channel_id),
+                    int(gate.barrable), digest(text), int(publish), rest, channel(channel_id), frame["id"],
                 ],
             )  # fmt: skip
         if code == b"ok":
@@ -174,12 +177,6 @@ class Store:
         async with reaching():
             entries = await self.redis.xrevrange(key(channel_id, "log"), count=most)
         return [_logged(entry) for entry in reversed(entries)]
-
-    async def logged(self, channel_id: int, offset: int) -> bool:
-        """Whether the log still has the message of this offset, and so all after it."""
-        async with reaching():
-            first = await self.redis.xrange(key(channel_id, "log"), count=1)
-        return bool(first) and _logged(first[0]).offset <= offset
 
     async def gone(self, channel_id: int) -> set[str]:
         """Ids of the deleted messages of the log."""

@@ -109,14 +109,21 @@ def decode(payload: bytes) -> Command:
     return read(content)
 
 
-def nonce_of(payload: bytes) -> str | None:
-    """The nonce of a frame that was refused, so that its sender knows which one it was."""
+def context_of(payload: bytes) -> dict[str, str]:
+    """Nonce and channel of a frame that was refused, so that its sender knows which one it was."""
     try:
         content = json.loads(payload[:FRAME_BYTES])
     except (ValueError, RecursionError):
-        return None
-    nonce = content.get("nonce") if isinstance(content, dict) else None
-    return nonce if isinstance(nonce, str) and len(nonce) <= NONCE_LENGTH else None
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    found = {name: content.get(name) for name in ("nonce", "channel")}
+    return {
+        # As above: what comes back has to be writable.
+        name: value.encode("utf-8", "replace").decode()
+        for name, value in found.items()
+        if isinstance(value, str) and len(value) <= NONCE_LENGTH
+    }
 
 
 def _hello(content: dict[str, Any]) -> Command:

@@ -17,8 +17,10 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed
 
 from chat.app import build
+from core.bus import open_bus
 from core.db.engine import Database
 from core.db.models import Channel, ChatRole, Follow, Login, User
+from core.events import CHAT_DECIDE
 from core.service import Service, serve
 from core.settings import Settings
 from core.tokens import Tokens
@@ -164,6 +166,12 @@ class Chat:
     def __init__(self, service: Service) -> None:
         self.service = service
         self._clients: list[ChatClient] = []
+
+    async def decide(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Ask for a decision as `api` does."""
+        async with open_bus(self.service.settings) as bus:
+            await bus.connected()
+            return await bus.request(CHAT_DECIDE, question)
 
     async def client(self, person: Person | None = None, *, greet: bool = True) -> ChatClient:
         """A new socket, logged in."""
