@@ -26,6 +26,7 @@ from core.events import Event
 from core.outbox import emit
 from core.service import Service, serve
 from core.settings import Settings
+from tests.chat_kit import Person
 from tests.harness import eventually_async
 
 E = TypeVar("E", bound=Event)
@@ -169,6 +170,11 @@ class Account(Client):
     def name(self) -> dict[str, Any]:
         """How the account is named in answers."""
         return {k: self.user[k] for k in ("id", "login", "display_name")}
+
+    @property
+    def person(self) -> Person:
+        """The account as chat's clients take it."""
+        return Person(self.id, self.login, self.token or "", 0)
 
     async def items(self, path: str, **query: str) -> list[dict[str, Any]]:
         """A whole list, page by page."""

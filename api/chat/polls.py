@@ -131,7 +131,7 @@ async def create_poll(call: Call[PollBody, None]) -> PollView:
     "End a poll",
     body=PollChange,
     answer=PollView,
-    errors=decided(not_found=("poll_not_found",), conflict=("poll_ended",)),
+    errors=decided(not_found=("poll_not_found",)),
 )
 async def end_poll(call: Call[PollChange, None]) -> PollView:
     """Before its time; what was voted until now counts."""

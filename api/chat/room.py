@@ -104,9 +104,8 @@ async def list_chatters(call: Call[None, ChattersQuery]) -> Chatters:
     answer=RaidView,
     status=201,
     errors=decided(
-        not_found=("raid_target_not_found",),
-        forbidden=("raid_not_accepted", "raids_not_accepted"),
-        conflict=("raid_pending", "raid_self"),
+        forbidden=("raid_not_accepted",),
+        conflict=("raid_pending",),
         unprocessable_entity=("raid_self",),
     ),
 )
@@ -133,7 +132,7 @@ async def create_raid(call: Call[RaidBody, None]) -> RaidView:
 @chat.delete(
     "/channels/{login}/raids",
     "Cancel a raid",
-    errors=decided(not_found=("no_raid",), conflict=("no_raid",)),
+    errors=decided(not_found=("no_raid",)),
 )
 async def cancel_raid(call: Call[None, None]) -> None:
     """While it counts down."""
@@ -159,7 +158,7 @@ async def put_pin(call: Call[PinBody, None]) -> None:
 @chat.delete(
     "/channels/{login}/pins",
     "Unpin the message",
-    errors=decided(not_found=("no_pin",), conflict=("no_pin",)),
+    errors=decided(not_found=("no_pin",)),
 )
 async def delete_pin(call: Call[None, None]) -> None:
     """The message itself stays."""

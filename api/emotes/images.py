@@ -20,7 +20,7 @@ from core.errors import Invalid, Unavailable
 SIZES = (28, 56, 112)
 LARGEST = SIZES[-1]
 # What may be uploaded.
-MOST_BYTES = 1024 * 1024
+MOST_BYTES = 1_000_000
 FORMATS = ("PNG", "WEBP", "GIF", "AVIF")
 SMALLEST_SIDE = 28
 LONGEST_SIDE = 4096

@@ -22,7 +22,7 @@ class EmoteForm(Input):
     file: bytes = Field(
         min_length=1,
         max_length=MOST_BYTES,
-        description="PNG, WebP, GIF or AVIF, also animated, up to 1 MiB.",
+        description="PNG, WebP, GIF or AVIF, also animated, up to 1 MB.",
     )
 
 

@@ -32,6 +32,8 @@ def decided(**codes: tuple[str, ...]) -> Mapping[HTTPStatus, tuple[str, ...]]:
     """The errors of an operation that chat decides: the usual ones, and `codes` by status name."""
     errors: dict[HTTPStatus, tuple[str, ...]] = {
         HTTPStatus.FORBIDDEN: ("no_permission",),
+        HTTPStatus.NOT_FOUND: ("channel_not_found", "invalid_user"),
+        HTTPStatus.UNPROCESSABLE_ENTITY: ("invalid",),
         HTTPStatus.TOO_MANY_REQUESTS: ("rate_limited",),
     }
     for name, more in codes.items():

@@ -139,9 +139,7 @@ async def create_ban(call: Call[BanBody, None]) -> BanView:
 @moderation.delete(
     "/channels/{login}/moderation/bans/{user}",
     "Lift a ban or timeout",
-    errors=decided(
-        not_found=("user_not_found", "bad_unban_no_ban"), conflict=("bad_unban_no_ban",)
-    ),
+    errors=decided(not_found=("user_not_found",), conflict=("bad_unban_no_ban",)),
 )
 async def delete_ban(call: Call[None, None]) -> None:
     """They may chat again at once."""

@@ -62,11 +62,11 @@ async def _change(call: AnyCall, op: str, role: ChatRoleKind) -> None:
 
 _SET = decided(
     not_found=("user_not_found",),
-    conflict=("bad_mod_mod", "bad_vip_grantee_already_vip", "bad_vip_grantee_banned"),
+    conflict=("bad_mod_mod", "bad_vip_grantee_already_vip"),
     forbidden=("bad_mod_banned", "bad_vip_grantee_banned"),
 )
 _UNSET = decided(
-    not_found=("user_not_found", "bad_unmod_mod", "bad_unvip_grantee_not_vip"),
+    not_found=("user_not_found",),
     conflict=("bad_unmod_mod", "bad_unvip_grantee_not_vip"),
 )
 

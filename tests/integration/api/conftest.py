@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tests.api_kit import (
     running_mail_server,
     watching,
 )
+from tests.chat_kit import Chat, chat_settings, running_chat
 from tests.harness import RunningServers
 
 
@@ -105,6 +107,14 @@ async def account(api: Service, database: Database) -> AsyncIterator[Accounts]:
     yield make
     for caller in made:
         await caller.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chat(api: Service) -> AsyncIterator[Chat]:
+    """One chat service for all tests of this folder."""
+    with tempfile.TemporaryDirectory(prefix="flc-") as folder:
+        async with running_chat(chat_settings(api.settings, Path(folder))) as running:
+            yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
