@@ -111,6 +111,9 @@ class Instance:
         self.servers = Servers.choose(layout, taken)
         rtmp_http_port = free_port(taken)
         irc_port = 0 if options.servers_only else free_irc_port(options, taken)
+        # Chat processes share the port, so nothing keeps those of another instance that starts at the
+        # same time off it but a claim that is made now.
+        self._irc_claim = claim(options.host, irc_port) if irc_port else None
         self.services = Services(options, layout, self.servers, toolchain, rtmp_http_port, irc_port)
         self._began = time.monotonic()
         self._ready = False
@@ -135,6 +138,8 @@ class Instance:
                     say("Footlight", "stopping")
         finally:
             os.close(media)
+            if self._irc_claim is not None:
+                self._irc_claim.close()
             self.layout.remove_transient()
             say("Footlight", "stopped")
 
@@ -267,6 +272,15 @@ def free_irc_port(options: Options, taken: set[int]) -> int:
     raise SetupError(
         f"No free port for IRC from {IRC_PORTS.start} to {IRC_PORTS.stop - 1}. Choose one with --irc-port."
     )
+
+
+def claim(host: str, port: int) -> socket.socket:
+    """A socket that holds a port without listening: only our own processes, which share it, get it too."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    held = socket.socket(family, socket.SOCK_STREAM)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind((host, port))
+    return held
 
 
 def numeric(host: str) -> str:

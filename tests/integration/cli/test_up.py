@@ -26,7 +26,7 @@ from tests.harness import (
 )
 
 MakeInstance = Callable[..., RunningInstance]
-SERVICES = ("postgres", "redis", "nats", "s3", "api", "ingest", "edge", "rtmp")
+SERVICES = ("postgres", "redis", "nats", "s3", "api", "ingest", "chat", "edge", "rtmp")
 STOP_WITHIN_S = 15.0
 
 

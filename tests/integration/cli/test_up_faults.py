@@ -38,7 +38,7 @@ def is_ready(instance: RunningInstance) -> bool:
 
 
 @pytest.mark.parametrize(
-    "service", ("api", "ingest", "edge", "rtmp", "redis", "nats", "s3", "postgres")
+    "service", ("api", "ingest", "chat", "edge", "rtmp", "redis", "nats", "s3", "postgres")
 )
 def test_a_killed_process_comes_back(victim: RunningInstance, service: str) -> None:
     old = victim.pid(service)
