@@ -8,10 +8,15 @@ import { Skeleton } from './components/ui';
 import { channelLogin, loginPath } from './lib/routes';
 import { DirectoryPage } from './pages/directory';
 import {
+  AdminPage,
   ChannelPage,
+  DashboardChatPage,
   DashboardPage,
   ForgotPage,
   LoginPage,
+  ModerationPage,
+  OverlayPage,
+  PopoutPage,
   RegisterPage,
   ResetPage,
   SettingsPage,
@@ -37,6 +42,20 @@ function PageSkeleton() {
   );
 }
 
+/** Windows of their own without the site around them. */
+function BareRoutes() {
+  return (
+    <Switch>
+      <Route path="/overlay/chat/:login">
+        {({ login }) => <OverlayPage login={login.toLowerCase()} />}
+      </Route>
+      <Route path="/:login/chat">{({ login }) => <PopoutPage login={login.toLowerCase()} />}</Route>
+    </Switch>
+  );
+}
+
+const BARE = /^\/(overlay\/chat\/[^/]+|[a-z0-9][a-z0-9_]{2,24}\/chat)\/?$/i;
+
 function ChannelRoute({ login }: { login: string }) {
   const known = channelLogin(`/${login}`);
   return known === null ? <NotFoundPage /> : <ChannelPage key={known} login={known} />;
@@ -55,6 +74,20 @@ export function App() {
     }
   }, [path]);
 
+  if (BARE.test(path)) {
+    return (
+      <>
+        <main id="main">
+          <ErrorBoundary key={path}>
+            <Suspense>
+              <BareRoutes />
+            </Suspense>
+          </ErrorBoundary>
+        </main>
+        <Toasts />
+      </>
+    );
+  }
   return (
     <>
       <a className={css.skip} href="#main">
@@ -79,6 +112,25 @@ export function App() {
                 <SignedIn>
                   <DashboardPage />
                 </SignedIn>
+              </Route>
+              <Route path="/dashboard/chat">
+                <SignedIn>
+                  <DashboardChatPage />
+                </SignedIn>
+              </Route>
+              <Route path="/moderation/:login">
+                {({ login }) => (
+                  <SignedIn>
+                    <ModerationPage key={login} login={login.toLowerCase()} />
+                  </SignedIn>
+                )}
+              </Route>
+              <Route path="/admin/:area?">
+                {({ area }) => (
+                  <SignedIn>
+                    <AdminPage area={area ?? 'reports'} />
+                  </SignedIn>
+                )}
               </Route>
               <Route path="/:login">{({ login }) => <ChannelRoute login={login} />}</Route>
               <Route>

@@ -72,10 +72,16 @@ function expired(): boolean {
 type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
 interface Options {
   body?: unknown;
+  /** Sent as multipart/form-data instead of a JSON body. */
+  form?: FormData;
   signal?: AbortSignal;
 }
 
-async function send(method: Method, path: string, { body, signal }: Options): Promise<Response> {
+async function send(
+  method: Method,
+  path: string,
+  { body, form, signal }: Options,
+): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json' };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   const csrf = cookie('footlight_csrf');
@@ -85,7 +91,7 @@ async function send(method: Method, path: string, { body, signal }: Options): Pr
     headers,
     signal,
     credentials: 'same-origin',
-    body: body === undefined ? undefined : JSON.stringify(body),
+    body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
   });
 }
 

@@ -46,6 +46,7 @@ export interface Channel {
   live: boolean;
   stream: Broadcast | null;
   last_stream_at: string | null;
+  followers: number;
 }
 
 export interface DirectoryItem extends Broadcast {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { apply, complete, commandsFor } from './complete';
+import { badgesOf, luminance, nameColor } from './look';
+import { overlayTheme } from './overlay-theme';
 import { concerns, linkOf, partsOf } from './parts';
 import { decode, type ChatMessage, type Joined } from './protocol';
 import { joinFrame, pauseBefore } from './recovery';
@@ -324,5 +326,36 @@ describe('completion', () => {
     const count = (role: 'viewer' | 'moderator' | 'broadcaster') => commandsFor(role).length;
     expect(count('viewer')).toBeLessThan(count('moderator'));
     expect(count('moderator')).toBeLessThan(count('broadcaster'));
+  });
+});
+
+describe('looks', () => {
+  it.each(['#0000ff', '#000000', '#800000', '#ff7f50', '#2e8b57', '#8a2be2', '#00ff00', null])(
+    'a name in %s can be read',
+    (color) => {
+      const shown = nameColor(color, 'ana');
+      const [hue = 0, saturation = 0, light = 0] = (shown.match(/[\d.]+/g) ?? []).map(Number);
+      expect(luminance(hue, saturation, light)).toBeGreaterThan(0.28);
+    },
+  );
+
+  it('keeps a colour that can be read already', () => {
+    expect(nameColor('#00ff00', 'ana')).toBe('hsl(120 100% 50%)');
+  });
+
+  it('draws the badges that it knows', () => {
+    expect(badgesOf(['moderator/1', 'hologram/7', 'subscriber/3']).map(({ name }) => name)).toEqual(
+      ['Moderator', 'Subscriber'],
+    );
+  });
+
+  it('takes an overlay from its address, and nothing that is not one of its choices', () => {
+    const theme = overlayTheme(
+      'size=40&color=ff0&fade=15&boxes=1&hide=bot,Other&badges=0&font=mono',
+    );
+    expect(theme).toMatchObject({ size: 40, text: '#ff0', fadeS: 15, boxes: true, badges: false });
+    expect([...theme.hide]).toEqual(['bot', 'other']);
+    const wild = overlayTheme('size=9999&color=red;x:url(y)&font=x)&align=middle');
+    expect(wild).toMatchObject({ size: 120, text: '#ffffff', font: 'var(--font)', align: 'left' });
   });
 });

@@ -158,7 +158,9 @@ export class ChatConnection {
     // The socket is let in by the login's cookie, which must not have run out.
     if (hasLogin()) await freshLogin().catch(() => undefined);
     if (this.ended || this.socket !== null) return;
-    const socket = new WebSocket(`${location.protocol === 'http:' ? 'ws' : 'wss'}://${location.host}/chat`);
+    const socket = new WebSocket(
+      `${location.protocol === 'http:' ? 'ws' : 'wss'}://${location.host}/chat`,
+    );
     this.socket = socket;
     socket.onopen = () => {
       this.send({ type: 'hello' });

@@ -57,7 +57,7 @@ function plainParts(text: string): Part[] {
 /** Emote positions count code points, as everywhere in Footlight; JavaScript counts UTF-16 units. */
 export function partsOf(text: string, emotes: readonly EmoteAt[]): Part[] {
   if (emotes.length === 0) return plainParts(text);
-  const points = [...text];
+  const points = Array.from(text);
   const parts: Part[] = [];
   let at = 0;
   for (const emote of [...emotes].sort((a, b) => a.start - b.start)) {
@@ -82,5 +82,5 @@ export function concerns(message: ChatMessage, login: string | null): boolean {
 
 /** Length as the server counts it. */
 export function lengthOf(text: string): number {
-  return [...text].length;
+  return Array.from(text).length;
 }

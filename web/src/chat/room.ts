@@ -63,6 +63,8 @@ export interface RoomState {
   raid: Raid | null;
   viewers: number;
   held: readonly Held[];
+  /** Held messages that were decided lately, by whomever. */
+  heldDecided: readonly string[];
   log: readonly LogEntry[];
   pending: readonly Outgoing[];
   refused: Refusal | null;
@@ -101,6 +103,7 @@ export const EMPTY: RoomState = {
   raid: null,
   viewers: 0,
   held: [],
+  heldDecided: [],
   log: [],
   pending: [],
   refused: null,
@@ -258,8 +261,7 @@ function settlePending(state: RoomState, { selfId }: Context): RoomState {
   const lost = state.pending.filter(
     (sent) =>
       !own.some(
-        ({ message }) =>
-          message.text === sent.text && Date.parse(message.ts) > sent.at - CLOCKS_MS,
+        ({ message }) => message.text === sent.text && Date.parse(message.ts) > sent.at - CLOCKS_MS,
       ),
   );
   const last = lost.at(-1);
@@ -354,7 +356,11 @@ export function reduce(state: RoomState, frame: ServerFrame, context: Context): 
     case 'held':
       return { ...state, held: [...state.held.filter((each) => each.id !== frame.id), frame] };
     case 'held_decided':
-      return { ...state, held: state.held.filter((each) => each.id !== frame.id) };
+      return {
+        ...state,
+        held: state.held.filter((each) => each.id !== frame.id),
+        heldDecided: [...state.heldDecided, frame.id].slice(-KEEP_LOG),
+      };
     case 'me':
       return withStanding(state, standingOf(frame), context.now);
     case 'warned':
@@ -380,9 +386,15 @@ function isAnswered(sent: Outgoing, nonce: string | undefined): boolean {
 }
 
 function standingOf(frame: Extract<ServerFrame, { type: 'me' }>): Partial<Me> {
-  const { type: _, channel: __, ...me } = frame;
   // What is not named no longer holds: the frame says all of one's standing.
-  return { timed_out_until: null, warning: null, ...me };
+  const me: Partial<Me> & { type?: string; channel?: string } = {
+    timed_out_until: null,
+    warning: null,
+    ...frame,
+  };
+  delete me.type;
+  delete me.channel;
+  return me;
 }
 
 /** Counts go to everybody; what one voted oneself is only in the answer to one's own vote. */
@@ -391,11 +403,7 @@ function mergedPoll(old: Poll | null, poll: Poll | null): Poll | null {
   return { ...poll, voted: old.voted };
 }
 
-function onSettings(
-  state: RoomState,
-  changes: Partial<ChatSettings>,
-  context: Context,
-): RoomState {
+function onSettings(state: RoomState, changes: Partial<ChatSettings>, context: Context): RoomState {
   const settings = { ...state.settings, ...changes };
   const next: RoomState = { ...state, settings };
   if (changes.slow_s === 0 && state.waitFor === 'slow') {

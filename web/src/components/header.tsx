@@ -105,6 +105,9 @@ function AccountMenu({ user }: { user: User }) {
     { icon: 'user', label: 'Your channel', href: `/${user.login}` },
     { icon: 'broadcast', label: 'Dashboard', href: '/dashboard' },
     { icon: 'settings', label: 'Settings', href: '/settings' },
+    ...(user.role === 'admin' || user.role === 'moderator'
+      ? [{ icon: 'shield', label: 'Administration', href: '/admin' } as const]
+      : []),
   ];
 
   return (

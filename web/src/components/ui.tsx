@@ -6,6 +6,7 @@ import {
   type ButtonHTMLAttributes,
   type InputHTMLAttributes,
   type ReactNode,
+  type Ref,
   type SelectHTMLAttributes,
   type TextareaHTMLAttributes,
 } from 'react';
@@ -146,7 +147,10 @@ export function Field({
   fault,
   affix,
   ...input
-}: FieldProps & { affix?: ReactNode } & InputHTMLAttributes<HTMLInputElement>) {
+}: FieldProps & {
+  affix?: ReactNode;
+  ref?: Ref<HTMLInputElement>;
+} & InputHTMLAttributes<HTMLInputElement>) {
   const id = useId();
   return (
     <FieldShell id={id} label={label} hint={hint} fault={fault}>
@@ -401,6 +405,49 @@ export function Dialog({
         </>
       )}
     </dialog>
+  );
+}
+
+/** Something that is on or off at once, without a form to send. */
+export function Switch({
+  label,
+  hint,
+  checked,
+  busy = false,
+  onChange,
+}: {
+  label: string;
+  hint?: string;
+  checked: boolean;
+  busy?: boolean;
+  onChange: (checked: boolean) => void;
+}) {
+  const id = useId();
+  return (
+    <div className={css.switchRow}>
+      <div>
+        <span className={css.label} id={id}>
+          {label}
+        </span>
+        {hint !== undefined && (
+          <p className={css.hint} id={`${id}-hint`}>
+            {hint}
+          </p>
+        )}
+      </div>
+      <button
+        type="button"
+        role="switch"
+        aria-checked={checked}
+        aria-labelledby={id}
+        aria-describedby={hint === undefined ? undefined : `${id}-hint`}
+        aria-busy={busy}
+        className={css.switch}
+        onClick={() => {
+          if (!busy) onChange(!checked);
+        }}
+      />
+    </div>
   );
 }
 

@@ -1,11 +1,13 @@
-import { useEffect, useMemo, useState } from 'react';
+import { Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 import { api, ApiError, explain } from '../api/client';
 import { useLiveState } from '../api/use-live-state';
 import { useSession } from '../api/session';
 import type { Channel, LiveState } from '../api/types';
 import { useResource } from '../api/use-resource';
 import { Icon } from '../components/icon';
+import { FollowButton } from '../components/follow-button';
 import { LogoMark } from '../components/logo';
+import { ReportDialog } from '../components/report';
 import { Ago, Uptime } from '../components/time';
 import {
   Avatar,
@@ -20,14 +22,37 @@ import {
 } from '../components/ui';
 import { formatCount, formatSpan } from '../lib/format';
 import { useTitle } from '../lib/title';
+import { readChatPrefs, writeChatPrefs } from '../chat/prefs';
 import { Player } from '../player/player';
 import { readPrefs, writePrefs } from '../player/prefs';
 import { streamOf } from '../player/engine';
 import css from './channel.module.css';
+import { ChatPanel, loadChat } from './lazy';
 import { NotFoundPage } from './not-found';
 
 /** Title, category and tags may be edited in mid-stream. */
 const DETAILS_MS = 30_000;
+
+/** The chat waits for the picture, but no longer than this, ms. */
+const CHAT_MS = 1500;
+
+/** When the chat's code may be asked for. The network may be away just then: it is asked again. */
+function useChatCode(first: boolean): boolean {
+  const [there, setThere] = useState(false);
+  useEffect(() => {
+    let timer = setTimeout(load, first ? 0 : CHAT_MS);
+    function load() {
+      loadChat().then(
+        () => setThere(true),
+        () => {
+          timer = setTimeout(load, CHAT_MS);
+        },
+      );
+    }
+    return () => clearTimeout(timer);
+  }, [first]);
+  return there;
+}
 
 interface Ended {
   at: number;
@@ -67,6 +92,10 @@ export default function ChannelPage({ login }: { login: string }) {
     if (channel.data) setKnown(channel.data);
   }, [channel.data]);
   const [theatre, setTheatre] = useState(() => readPrefs().theatre);
+  const [chatHidden, setChatHidden] = useState(() => readChatPrefs().hidden);
+  const [started, setStarted] = useState(false);
+  const onStarted = useCallback(() => setStarted(true), []);
+  const chatReady = useChatCode(started || live?.state === 'offline');
   const name = known?.display_name ?? login;
   const on = live !== null && live.state !== 'offline';
   useTitle(on ? `${name} is live` : name);
@@ -83,6 +112,11 @@ export default function ChannelPage({ login }: { login: string }) {
   function toggleTheatre() {
     writePrefs({ theatre: !theatre });
     setTheatre(!theatre);
+  }
+
+  function hideChat(hidden: boolean) {
+    writeChatPrefs({ ...readChatPrefs(), hidden });
+    setChatHidden(hidden);
   }
 
   return (
@@ -104,6 +138,7 @@ export default function ChannelPage({ login }: { login: string }) {
             onTheatre={toggleTheatre}
             shortcuts
             early={login}
+            onStarted={onStarted}
           />
         </div>
       </div>
@@ -123,6 +158,7 @@ export default function ChannelPage({ login }: { login: string }) {
             channel={known}
             live={on ? live : null}
             clockOffsetMs={view?.clockOffsetMs ?? 0}
+            onShowChat={chatHidden ? () => hideChat(false) : null}
           />
         ) : channel.error !== undefined ? (
           <Notice
@@ -140,6 +176,15 @@ export default function ChannelPage({ login }: { login: string }) {
           <DetailsSkeleton />
         )}
       </div>
+      {!chatHidden && (
+        <aside className={css.chat} aria-label="Chat">
+          {chatReady && (
+            <Suspense>
+              <ChatPanel channel={login} name={name} beside onHide={() => hideChat(true)} />
+            </Suspense>
+          )}
+        </aside>
+      )}
     </div>
   );
 }
@@ -190,12 +235,15 @@ function Details({
   channel,
   live,
   clockOffsetMs,
+  onShowChat,
 }: {
   channel: Channel;
   live: LiveState | null;
   clockOffsetMs: number;
+  onShowChat: (() => void) | null;
 }) {
   const session = useSession();
+  const [reporting, setReporting] = useState(false);
   const own = session.user?.login === channel.login;
   const title = channel.title || (live ? `${channel.display_name} is live` : channel.display_name);
   return (
@@ -208,6 +256,9 @@ function Details({
             {title !== channel.display_name && <strong>{channel.display_name}</strong>}
             {(channel.display_name.toLowerCase() !== channel.login ||
               title === channel.display_name) && <span>@{channel.login}</span>}
+            <span data-testid="followers">
+              {formatCount(channel.followers)} {channel.followers === 1 ? 'follower' : 'followers'}
+            </span>
           </p>
         </div>
         <div className={css.figures}>
@@ -235,12 +286,42 @@ function Details({
               )}
             </>
           )}
-          {own && (
+          {own ? (
             <ButtonLink href="/dashboard" look="quiet" small icon="settings">
               Dashboard
             </ButtonLink>
+          ) : (
+            <>
+              <FollowButton channel={channel.login} name={channel.display_name} />
+              {session.user && (
+                <Button
+                  small
+                  look="bare"
+                  icon="flag"
+                  aria-label={`Report ${channel.display_name}`}
+                  title="Report"
+                  onClick={() => setReporting(true)}
+                />
+              )}
+            </>
+          )}
+          {onShowChat && (
+            <Button small look="quiet" icon="chat" onClick={onShowChat}>
+              Show chat
+            </Button>
           )}
         </div>
+        <ReportDialog
+          about={
+            reporting
+              ? live
+                ? { kind: 'stream', channel: channel.login }
+                : { kind: 'user', user: channel.login }
+              : null
+          }
+          what={live ? `the stream of ${channel.display_name}` : channel.display_name}
+          onClose={() => setReporting(false)}
+        />
       </div>
       {(channel.category !== null || channel.tags.length > 0) && (
         <div className={css.tags}>

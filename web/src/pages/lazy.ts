@@ -4,6 +4,11 @@ import { lazy } from 'react';
 export const loadChannelPage = () => import('./channel');
 const loadDashboard = () => import('./dashboard');
 
+/** The chat's code is asked for when the picture is there. */
+export const loadChat = () => import('../chat/panel');
+
+export const ChatPanel = lazy(() => loadChat().then((m) => ({ default: m.ChatPanel })));
+
 export const ChannelPage = lazy(loadChannelPage);
 export const DashboardPage = lazy(loadDashboard);
 export const SettingsPage = lazy(() => import('./settings'));
@@ -11,3 +16,8 @@ export const LoginPage = lazy(() => import('./auth').then((m) => ({ default: m.L
 export const RegisterPage = lazy(() => import('./auth').then((m) => ({ default: m.RegisterPage })));
 export const ForgotPage = lazy(() => import('./auth').then((m) => ({ default: m.ForgotPage })));
 export const ResetPage = lazy(() => import('./auth').then((m) => ({ default: m.ResetPage })));
+export const DashboardChatPage = lazy(() => import('./dashboard/chat'));
+export const PopoutPage = lazy(() => import('./popout'));
+export const OverlayPage = lazy(() => import('./overlay'));
+export const ModerationPage = lazy(() => import('./moderation'));
+export const AdminPage = lazy(() => import('./admin'));

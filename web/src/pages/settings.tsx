@@ -21,6 +21,8 @@ import {
 import { device } from '../lib/device';
 import { useTitle } from '../lib/title';
 import css from './settings.module.css';
+import { Suspensions } from './settings-suspension';
+import { AppTokens } from './settings-tokens';
 
 const BIO_MAX = 300;
 
@@ -39,9 +41,11 @@ export default function SettingsPage() {
           </p>
         </div>
       </div>
+      <Suspensions />
       <Profile user={user} />
       <Password />
       <Logins />
+      <AppTokens />
       <DeleteAccount login={user.login} />
     </div>
   );

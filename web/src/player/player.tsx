@@ -31,6 +31,8 @@ export interface PlayerProps {
   shortcuts?: boolean;
   /** The login whose player may have been started before the page. */
   early?: string;
+  /** The first frame is there: what may wait for it can begin. */
+  onStarted?: () => void;
   /** The dashboard's preview makes no sound until asked. */
   startMuted?: boolean;
 }
@@ -86,13 +88,22 @@ export function Player({
   onTheatre,
   shortcuts = false,
   early,
+  onStarted,
   startMuted = false,
 }: PlayerProps) {
   const stage = useRef<HTMLDivElement>(null);
   const controller = useRef<HTMLElement>(null);
   const stageId = useId();
   const { engine, snapshot } = useEngine(controller, { login: early, startMuted });
-  useControls(snapshot?.started ?? false);
+  const started = snapshot?.started ?? false;
+  useControls(started);
+  const tellStarted = useRef(onStarted);
+  useEffect(() => {
+    tellStarted.current = onStarted;
+  });
+  useEffect(() => {
+    if (started) tellStarted.current?.();
+  }, [started]);
   const [menuOpen, setMenuOpen] = useState(false);
   const [helpOpen, setHelpOpen] = useState(false);
 

@@ -11,6 +11,7 @@ import { toast } from '../../components/toasts';
 import { Button, ButtonLink, Dialog, Notice, Pill } from '../../components/ui';
 import { formatCount } from '../../lib/format';
 import { useTitle } from '../../lib/title';
+import { DashboardNav } from './nav';
 import { Attempts } from './attempts';
 import { Connect } from './connect';
 import css from './dashboard.module.css';
@@ -71,6 +72,8 @@ function Dashboard({ user }: { user: User }) {
           onEnded={reload}
         />
       </div>
+
+      <DashboardNav />
 
       {mine.data === undefined && mine.error !== undefined && (
         <Notice

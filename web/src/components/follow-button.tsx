@@ -1,0 +1,80 @@
+import { useEffect, useState } from 'react';
+import { useLocation } from 'wouter';
+import { explain } from '../api/client';
+import { follow, followingOf, unfollow, type Following } from '../api/moderation';
+import { useSession } from '../api/session';
+import { loginPath } from '../lib/routes';
+import { toast } from './toasts';
+import { Button } from './ui';
+
+/** Follow and unfollow, here and wherever else the page shows it. */
+const listeners = new Set<(channel: string, following: Following) => void>();
+
+export function useFollowing(channel: string): {
+  following: Following | null;
+  busy: boolean;
+  toggle: () => void;
+} {
+  const session = useSession();
+  const [path, navigate] = useLocation();
+  const [following, setFollowing] = useState<Following | null>(null);
+  const [busy, setBusy] = useState(false);
+  const self = session.user?.login;
+  useEffect(() => {
+    setFollowing(null);
+    const listen = (of: string, now: Following) => {
+      if (of === channel) setFollowing(now);
+    };
+    listeners.add(listen);
+    const abort = new AbortController();
+    if (self !== undefined && self !== channel) {
+      followingOf(channel, abort.signal).then(setFollowing, () => undefined);
+    }
+    return () => {
+      abort.abort();
+      listeners.delete(listen);
+    };
+  }, [channel, self]);
+
+  async function change() {
+    setBusy(true);
+    try {
+      const now = await (following?.following ? unfollow(channel) : follow(channel));
+      listeners.forEach((listener) => listener(channel, now));
+    } catch (error) {
+      toast(explain(error), { danger: true });
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return {
+    following,
+    busy,
+    toggle: () => {
+      if (session.status === 'anonymous') navigate(loginPath(path));
+      else if (!busy) void change();
+    },
+  };
+}
+
+export function FollowButton({ channel, name }: { channel: string; name: string }) {
+  const session = useSession();
+  const { following, busy, toggle } = useFollowing(channel);
+  if (session.user?.login === channel || session.status === 'unknown') return null;
+  const on = following?.following ?? false;
+  return (
+    <Button
+      small
+      look={on ? 'quiet' : 'primary'}
+      icon={on ? 'check' : 'heart'}
+      busy={busy}
+      aria-pressed={on}
+      aria-label={on ? `Following ${name}` : `Follow ${name}`}
+      title={on ? 'Stop following' : undefined}
+      onClick={toggle}
+    >
+      {on ? 'Following' : 'Follow'}
+    </Button>
+  );
+}

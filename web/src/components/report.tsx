@@ -1,0 +1,103 @@
+import { useState, type SubmitEvent } from 'react';
+import { explain } from '../api/client';
+import { report, type NewReport, type ReportReason } from '../api/moderation';
+import { toast } from './toasts';
+import { Button, Dialog, Notice, Select, TextArea } from './ui';
+import css from './ui.module.css';
+
+export const REASONS: Record<ReportReason, string> = {
+  spam: 'Spam or scam',
+  harassment: 'Harassment or bullying',
+  hate: 'Hate against a group of people',
+  sexual: 'Sexual content',
+  violence: 'Violence or threats',
+  self_harm: 'Somebody may harm themselves',
+  impersonation: 'Pretends to be somebody else',
+  copyright: 'Takes somebody else’s work',
+  other: 'Something else',
+};
+
+/** Tell the people who run the site about a person, a message or a stream. */
+export function ReportDialog({
+  about,
+  what,
+  onClose,
+}: {
+  /** Null while it is closed. */
+  about: Pick<NewReport, 'kind' | 'user' | 'channel' | 'message'> | null;
+  /** "Bea", "this message of Bea". */
+  what: string;
+  onClose: () => void;
+}) {
+  return (
+    <Dialog open={about !== null} title={`Report ${what}`} onClose={onClose}>
+      {about && <ReportForm about={about} onClose={onClose} />}
+    </Dialog>
+  );
+}
+
+function ReportForm({
+  about,
+  onClose,
+}: {
+  about: Pick<NewReport, 'kind' | 'user' | 'channel' | 'message'>;
+  onClose: () => void;
+}) {
+  const [reason, setReason] = useState<ReportReason | ''>('');
+  const [text, setText] = useState('');
+  const [busy, setBusy] = useState(false);
+  const [fault, setFault] = useState<string | null>(null);
+
+  async function submit(event: SubmitEvent) {
+    event.preventDefault();
+    if (reason === '') {
+      setFault('Choose what it is about.');
+      return;
+    }
+    setBusy(true);
+    setFault(null);
+    try {
+      await report({ ...about, reason, text: text.trim() || undefined });
+      toast('Thank you. Somebody will look at it.');
+      onClose();
+    } catch (error) {
+      setFault(explain(error));
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  return (
+    <form className={css.stack} onSubmit={(event) => void submit(event)}>
+      <p>It goes to the moderators of this site, not to the person.</p>
+      {fault && <Notice tone="danger">{fault}</Notice>}
+      <Select
+        label="What is it about?"
+        required
+        value={reason}
+        onChange={(event) => setReason(event.target.value as ReportReason)}
+      >
+        <option value="" disabled>
+          Choose…
+        </option>
+        {Object.entries(REASONS).map(([value, label]) => (
+          <option key={value} value={value}>
+            {label}
+          </option>
+        ))}
+      </Select>
+      <TextArea
+        label="What should we know? (optional)"
+        maxLength={1000}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+      />
+      <div className={css.actions}>
+        <Button onClick={onClose}>Cancel</Button>
+        <Button type="submit" look="primary" busy={busy}>
+          Send report
+        </Button>
+      </div>
+    </form>
+  );
+}
