@@ -424,11 +424,9 @@ async def patch_me(call: Call[MeBody, None]) -> UserView:
                 target=f"user:{user.id}",
                 address=call.address,
             )
-        if "chat_color" in body.model_fields_set:
-            user.chat_color = body.chat_color
         if body.display_name is not None or body.bio is not None:
             await emit(session, ChannelUpdated(channel_id=user.id, login=user.login))
-        if body.display_name is not None or "chat_color" in body.model_fields_set:
+        if body.display_name is not None:
             await emit(session, UserUpdated(user_id=user.id, login=user.login))
     if old_email and user.email != old_email:
         name = call.api.settings.instance_name

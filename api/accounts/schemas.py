@@ -100,9 +100,6 @@ class MeBody(Input):
     bio: Annotated[str, _Raw, AfterValidator(_bio)] | None = None
     email: Email | None = None
     current_password: Password | None = None
-    chat_color: Annotated[str, Field(pattern="^#[0-9A-Fa-f]{6}$")] | None = Field(
-        default=None, description="Of the name in chat, such as `#8A2BE2`; null: the default."
-    )
 
 
 class UserView(Model):
@@ -115,7 +112,9 @@ class UserView(Model):
     role: Role
     bio: str
     may_stream: bool
-    chat_color: str | None = Field(description="Of the name in chat; null: one that suits the id.")
+    chat_color: str | None = Field(
+        description="Of the name in chat, set there with `/color`; null: one that suits the id."
+    )
     created_at: datetime
 
     @classmethod

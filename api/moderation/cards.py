@@ -41,6 +41,8 @@ from core.db.models import (
 NOTE_LENGTH = 500
 # How much of each list is on a card.
 LATEST = 20
+# Lines of the mod log about bans and timeouts.
+BARRING = ("ban", "unban", "timeout", "untimeout", "approve_unban_request")
 Suspicion = Literal["none", "monitored", "restricted"]
 
 
@@ -130,12 +132,12 @@ class CardView(Model):
     banned: bool
     timed_out_until: datetime | None
     ban: BanView | None
-    suspicion: SuspicionView
+    suspicious: SuspicionView
     message_count: int
     messages: list[MessageView]
     warnings: list[ChatWarningView]
     notes: list[NoteView]
-    log: list[LogEntryView] = Field(description="What moderators did about them.")
+    timeouts: list[LogEntryView] = Field(description="Timeouts and bans, and their ends.")
 
 
 @moderation.get(
@@ -182,10 +184,14 @@ async def _card(session: AsyncSession, channel: ChannelRow, user: User) -> CardV
             .limit(LATEST)
         )
     ).all()
-    log = (
+    barred = (
         await session.scalars(
             select(ModLogEntry)
-            .where(ModLogEntry.channel_id == channel.id, ModLogEntry.target_id == user.id)
+            .where(
+                ModLogEntry.channel_id == channel.id,
+                ModLogEntry.target_id == user.id,
+                ModLogEntry.action.in_(BARRING),
+            )
             .order_by(ModLogEntry.id.desc())
             .limit(LATEST)
         )
@@ -210,12 +216,12 @@ async def _card(session: AsyncSession, channel: ChannelRow, user: User) -> CardV
             "banned": ban is not None and ban.expires_at is None,
             "timed_out_until": None if ban is None else ban.expires_at,
             "ban": None if ban is None else BanView.of(ban, named),
-            "suspicion": _suspicion(suspicious, named),
+            "suspicious": _suspicion(suspicious, named),
             "message_count": count or 0,
             "messages": [MessageView.of(message, named) for message in messages],
             "warnings": [ChatWarningView.of(warning, named) for warning in warnings],
             "notes": [NoteView.of(note, named) for note in notes],
-            "log": await log_views(session, log),
+            "timeouts": await log_views(session, barred),
         }
     )
 

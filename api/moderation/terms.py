@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from pydantic import Field
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from api import pages
+from api.channels.queries import find_channel
 from api.moderation.access import (
     SEEN_BY_MODERATORS,
     asked_channel,
@@ -17,7 +18,7 @@ from api.moderation.access import (
     moderated_channel,
     moderation,
 )
-from api.operations import Call, Input, Model, Page
+from api.operations import Auth, Call, Input, Model, Page
 from api.people import People, Person, people
 from core.db.models import ChatTerm
 
@@ -76,6 +77,20 @@ class TermPage(Model):
     next_cursor: str | None
 
 
+class PublicTerm(Model):
+    """A term that the channel's moderators let everybody see."""
+
+    text: str
+    kind: Kind
+
+
+class PublicTerms(Model):
+    """Public terms, by text."""
+
+    items: list[PublicTerm]
+    next_cursor: None = None
+
+
 class TermsQuery(Page):
     """Which terms."""
 
@@ -96,13 +111,35 @@ async def list_terms(call: Call[None, TermsQuery]) -> TermPage:
         query = select(ChatTerm).where(
             ChatTerm.channel_id == channel.id,
             ChatTerm.kind == call.query.kind,
-            ChatTerm.expires_at.is_(None) | (ChatTerm.expires_at > datetime.now(UTC)),
+            _not_over(),
         )
         order = f"terms:{call.query.kind}"
         rows, cursor = await pages.fetch(session, query, call.query, order, ChatTerm.id)
         terms = [row.ChatTerm for row in rows]
         named = await people(session, (term.created_by for term in terms))
     return TermPage(items=[TermView.of(term, named) for term in terms], next_cursor=cursor)
+
+
+@moderation.get(
+    "/channels/{login}/blocked-terms",
+    "A channel's public terms",
+    answer=PublicTerms,
+    auth=Auth.ANYONE,
+)
+async def list_public_terms(call: Call[None, None]) -> PublicTerms:
+    """What the channel's moderators let everybody know of its rules."""
+    async with call.api.database.session() as session:
+        channel = await find_channel(session, call.path["login"])
+        query = select(ChatTerm).where(
+            ChatTerm.channel_id == channel.id, ChatTerm.public, _not_over()
+        )
+        terms = (await session.scalars(query.order_by(ChatTerm.text))).all()
+    items = [PublicTerm.model_validate({"text": t.text, "kind": t.kind}) for t in terms]
+    return PublicTerms(items=items)
+
+
+def _not_over() -> ColumnElement[bool]:
+    return ChatTerm.expires_at.is_(None) | (ChatTerm.expires_at > datetime.now(UTC))
 
 
 @moderation.post(

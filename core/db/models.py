@@ -22,6 +22,7 @@ from sqlalchemy import (
     MetaData,
     Text,
     UniqueConstraint,
+    false,
     func,
     text,
 )
@@ -698,7 +699,7 @@ class ChatTerm(Base):
     text: Mapped[str]
     kind: Mapped[str]
     # Whether everybody may see it in the list of terms, or moderators only.
-    public: Mapped[bool] = mapped_column(server_default=text("false"))
+    public: Mapped[bool] = mapped_column(server_default=false())
     # As it is compared (chat.terms).
     folded: Mapped[str]
     created_by: Mapped[int | None]

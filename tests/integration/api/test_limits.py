@@ -116,6 +116,34 @@ async def test_stream_keys_are_limited(caller: Client) -> None:
     assert statuses[-1] == 429
 
 
+async def test_follows_are_limited(caller: Client, strict: Service) -> None:
+    await caller.register()
+    other = Client(strict)
+    other.headers["X-Real-IP"] = _address()
+    login = (await other.register())["user"]["login"]
+    await other.close()
+    began = time.monotonic()
+    statuses: list[int] = []
+    while 429 not in statuses:
+        method = "PUT" if len(statuses) % 2 == 0 else "DELETE"
+        statuses.append((await caller(method, f"/channels/{login}/follow")).status)
+        # Sixty at once, and one more every ten seconds.
+        assert len(statuses) <= 62 + (time.monotonic() - began) / 10
+    assert statuses[:60] == [200] * 60
+
+
+async def test_reports_are_limited(caller: Client) -> None:
+    await caller.register()
+    body = {"kind": "user", "user": "nobody_here", "reason": "spam"}
+    began = time.monotonic()
+    statuses: list[int] = []
+    while 429 not in statuses:
+        statuses.append((await caller("POST", "/reports", body)).status)
+        # Twenty at once, and one more every three minutes.
+        assert len(statuses) <= 22 + (time.monotonic() - began) / 180
+    assert statuses[:20] == [404] * 20
+
+
 async def test_without_redis_guessing_is_refused_and_logins_go_on(
     servers: RunningServers, socket_folder: Path, caller: Client
 ) -> None:

@@ -128,6 +128,37 @@ async def test_deleting_the_account_ends_its_stream(stage: Stage, sample: Sample
         await asyncio.wait_for(streamer.legs[0].connection.closed.wait(), 5)
 
 
+async def test_a_suspension_ends_the_stream_and_keeps_its_encoder_out(
+    stage: Stage, sample: Sample
+) -> None:
+    async with stage.channel() as channel, Streamer(stage, channel.key, sample) as streamer:
+        await state_of(stage, channel.login, "live")
+        (user,) = await stage.rows("select id from users where login = $1", channel.login)
+        (suspension,) = await stage.rows(
+            "insert into suspensions (user_id, scope, reason) values ($1, 'channel', 'Rules.')"
+            " returning id",
+            user["id"],
+        )
+        event = {"suspension_id": suspension["id"], "user_id": user["id"], "login": channel.login}
+        await stage.rows(
+            "insert into outbox (message_id, subject, payload) values ($1, $2, $3::jsonb)",
+            f"test-suspend-{channel.login}",
+            "footlight.events.user.suspended",
+            json.dumps({**event, "scope": "channel"}),
+        )
+        await asyncio.wait_for(state_of(stage, channel.login, "offline"), 5)
+        (row,) = await stage.streams(channel.login)
+        assert row["end_reason"] == "suspended"
+
+        async def told() -> bool:
+            return bool((await stage.attempts(channel))[0]["code"] == "suspended")
+
+        await eventually_async(told, what="the encoder's next attempt is refused")
+        assert streamer.refusals
+        await stage.rows("update suspensions set until = now() where id = $1", suspension["id"])
+        await state_of(stage, channel.login, "live")
+
+
 async def test_wrong_names_are_refused_and_told_only_to_whom_they_concern(stage: Stage) -> None:
     async with stage.channel() as channel:
         wrong = channel.key[:-1] + ("a" if channel.key[-1] != "a" else "b")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -19,8 +20,9 @@ TIMES = st.datetimes(timezones=st.just(UTC))
 
 @given(INT64, TIMES)
 def test_there_and_back(number: int, time: datetime) -> None:
-    cursor = cursors.encode("order", time, number)
-    assert cursors.decode(cursor, "order", datetime, int) == (time, number)
+    name = UUID(int=number % 2**128)
+    cursor = cursors.encode("order", time, number, name)
+    assert cursors.decode(cursor, "order", datetime, int, UUID) == (time, number, name)
     assert len(cursor) < 200
     assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
