@@ -293,10 +293,11 @@ def rank_of(channel_id: int, user_id: int, role: str | None) -> Rank:
     """What somebody is in a room, by their row in chat_roles."""
     if channel_id == user_id:
         return Rank.BROADCASTER
-    return {ChatRoleKind.MODERATOR: Rank.MODERATOR, ChatRoleKind.VIP: Rank.VIP}.get(
-        role or "",  # type: ignore[call-overload]
-        Rank.VIEWER,
-    )
+    ranks: dict[str | None, Rank] = {
+        ChatRoleKind.MODERATOR: Rank.MODERATOR,
+        ChatRoleKind.VIP: Rank.VIP,
+    }
+    return ranks.get(role, Rank.VIEWER)
 
 
 async def barred(session: AsyncSession, channel_id: int) -> dict[int, int]:

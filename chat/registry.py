@@ -258,7 +258,7 @@ class Rooms:
     async def close(self) -> None:
         """Let go of the subscription."""
         with contextlib.suppress(RedisError, OSError, TimeoutError):
-            await self._pubsub.aclose()
+            await self._pubsub.aclose()  # type: ignore[no-untyped-call]
 
 
 def _event(entry: Logged) -> Event:

@@ -149,7 +149,7 @@ class Store:
     async def position(self, channel_id: int) -> Position | None:
         """Where a room stands, or None when Redis does not have it."""
         async with reaching():
-            values = await self.redis.hmget(
+            values: Any = await self.redis.hmget(
                 key(channel_id, "room"), ["epoch", "seq", "rev", "flushed", "run"]
             )
         if values[0] is None:
@@ -164,7 +164,7 @@ class Store:
     ) -> list[Logged]:
         """Messages after an offset, oldest first, deleted ones left in."""
         async with reaching():
-            entries = await self.redis.xrange(
+            entries: Any = await self.redis.xrange(
                 key(channel_id, "log"), f"({after}-0" if after else "-",
                 f"{until}-0" if until is not None else "+", count=most,
             )  # fmt: skip
@@ -175,13 +175,14 @@ class Store:
         if most == 0:
             return []
         async with reaching():
-            entries = await self.redis.xrevrange(key(channel_id, "log"), count=most)
+            entries: Any = await self.redis.xrevrange(key(channel_id, "log"), count=most)
         return [_logged(entry) for entry in reversed(entries)]
 
     async def gone(self, channel_id: int) -> set[str]:
         """Ids of the deleted messages of the log."""
         async with reaching():
-            return {name.decode() for name in await self.redis.hkeys(key(channel_id, "gone"))}
+            names: Any = await self.redis.hkeys(key(channel_id, "gone"))
+        return {name.decode() for name in names}
 
     # --- decisions --------------------------------------------------------------------------------
 
