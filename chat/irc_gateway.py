@@ -294,8 +294,7 @@ class IrcHandler:
         return channel
 
     def _answer(self, channel: str, answer: Notice) -> None:
-        if self._dialect.commands and answer.code in irc_replies.MODE_CODES:
-            # The whole room is told of a mode, and so is its sender.
+        if self._dialect.commands and answer.code in irc_replies.TOLD_TO_ALL:
             return
         self._write(notice(channel, answer.code, answer.message))
 

@@ -316,6 +316,9 @@ MODE_CODES = frozenset(
     f"{name}_{state}" for name, _ in _MODES.values() for state in ("on", "off")
 ) | {"followers_on_zero"}
 
+# What a whole room is told, and who has done it with it: they need no answer of their own.
+TOLD_TO_ALL = MODE_CODES | {"clear_success"}
+
 
 def _settings(channel: str, room_id: str, changed: Mapping[str, Any]) -> list[Message]:
     """One ROOMSTATE for each mode: tmi.js takes one with `subs-only` in it for a whole state."""

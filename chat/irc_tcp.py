@@ -179,7 +179,9 @@ class IrcSocket(asyncio.Protocol):
                 if not await self._handler.take(self._inbox.popleft()):
                     return
                 if len(self._inbox) == gateway.INBOX // 2 and self._transport is not None:
-                    self._transport.resume_reading()
+                    # It may be closed by now.
+                    with contextlib.suppress(RuntimeError):
+                        self._transport.resume_reading()
         except Exception:
             log.exception("line_failed")
             self.drop("failed")
