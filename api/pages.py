@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVarTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, literal, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -33,7 +33,8 @@ async def fetch(
     if asked.cursor is not None:
         kinds = [column.type.python_type for column in columns]
         after = cursors.decode(asked.cursor, order, *kinds)
-        behind: ColumnElement[bool] = tuple_(*columns) < tuple_(*after)
+        values = (literal(value, column.type) for value, column in zip(after, columns, strict=True))
+        behind: ColumnElement[bool] = tuple_(*columns) < tuple_(*values)
         query = query.where(behind)
     query = query.order_by(*(column.desc() for column in columns)).limit(asked.limit + 1)
     rows = list((await session.execute(query)).all())

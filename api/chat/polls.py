@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from api import names, pages
 from api.channels.queries import find_channel
-from api.moderation.access import asked_channel, decide, decided
+from api.moderation.access import asked_channel, decide, decided, row_of
 from api.operations import Auth, Call, Input, Model, Operations, Page
 from core.app_tokens import Scope
 from core.db.models import Poll
@@ -123,7 +123,7 @@ async def create_poll(call: Call[PollBody, None]) -> PollView:
         duration_s=body.duration_s,
     )
     async with call.api.database.session() as session:
-        return PollView.of(await session.get_one(Poll, int(answer["poll_id"])))
+        return PollView.of(await row_of(session, Poll, int(answer["poll_id"])))
 
 
 @polls.patch(

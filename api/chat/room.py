@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from api import limits, names
 from api.channels.queries import find_channel
-from api.moderation.access import asked_channel, decide, decided
+from api.moderation.access import asked_channel, decide, decided, row_of
 from api.operations import Call, Input, Model, Operations, Query
 from api.people import Person
 from core.app_tokens import Scope
@@ -116,7 +116,7 @@ async def create_raid(call: Call[RaidBody, None]) -> RaidView:
         target = await find_channel(session, call.body.channel)
     answer = await decide(call, channel.id, "raid.start", to_channel_id=target.id)
     async with call.api.database.session() as session:
-        row = await session.get_one(Raid, int(answer["raid_id"]))
+        row = await row_of(session, Raid, int(answer["raid_id"]))
     to = Person(id=str(target.id), login=target.login, display_name=target.display_name)
     return RaidView.model_validate(
         {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,9 +19,11 @@ from api.operations import AnyCall, Operations
 from api.people import find_user
 from core.access import Action, ChannelRef, authorize
 from core.app_tokens import Scope
-from core.db.models import ChatRole, ChatRoleKind, User
+from core.db.models import Base, ChatRole, ChatRoleKind, User
+from core.errors import Conflict
 from core.events import CHAT_DECIDE
 
+RowT = TypeVar("RowT", bound=Base)
 moderation = Operations("Moderation", scope=Scope.CHANNEL_MODERATE)
 
 # A list may be seen by those who moderate.
@@ -33,6 +35,7 @@ def decided(**codes: tuple[str, ...]) -> Mapping[HTTPStatus, tuple[str, ...]]:
     errors: dict[HTTPStatus, tuple[str, ...]] = {
         HTTPStatus.FORBIDDEN: ("no_permission",),
         HTTPStatus.NOT_FOUND: ("channel_not_found", "invalid_user"),
+        HTTPStatus.CONFLICT: ("undone",),
         HTTPStatus.UNPROCESSABLE_ENTITY: ("invalid",),
         HTTPStatus.TOO_MANY_REQUESTS: ("rate_limited",),
     }
@@ -68,6 +71,14 @@ async def channel_and_user(
     async with call.api.database.session() as session:
         channel = await find_channel(session, call.path["login"])
         return channel, await find_user(session, login, field)
+
+
+async def row_of(session: AsyncSession, kind: type[RowT], key: object) -> RowT:
+    """What chat has just written. Raises Conflict (`undone`) when somebody was quicker to undo it."""
+    row = await session.get(kind, key)
+    if row is None:
+        raise Conflict("Somebody else has undone this already.", code="undone")
+    return row
 
 
 async def decide(call: AnyCall, channel_id: int, op: str, **fields: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from api.moderation.access import (
     decided,
     moderated_channel,
     moderation,
+    row_of,
 )
 from api.operations import Call, Input, Model, Page
 from api.people import People, Person, people
@@ -132,7 +133,7 @@ async def create_ban(call: Call[BanBody, None]) -> BanView:
         reason=body.reason,
     )
     async with call.api.database.session() as session:
-        ban = await session.get_one(ChatBan, (channel.id, user.id))
+        ban = await row_of(session, ChatBan, (channel.id, user.id))
         return BanView.of(ban, await people(session, (ban.user_id, ban.moderator_id)))
 
 

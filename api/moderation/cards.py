@@ -21,6 +21,7 @@ from api.moderation.access import (
     decided,
     moderated_channel,
     moderation,
+    row_of,
 )
 from api.moderation.bans import BanView
 from api.moderation.log import LogEntryView, log_views
@@ -277,7 +278,7 @@ async def create_note(call: Call[NoteBody, None]) -> NoteView:
     channel, user = await channel_and_user(call, call.path["user"])
     answer = await decide(call, channel.id, "note.add", user_id=user.id, text=call.body.text)
     async with call.api.database.session() as session:
-        row = await session.get_one(ChatNote, int(answer["note_id"]))
+        row = await row_of(session, ChatNote, int(answer["note_id"]))
         return NoteView.of(row, await people(session, (row.author_id,)))
 
 

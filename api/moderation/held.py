@@ -16,6 +16,7 @@ from api.moderation.access import (
     decided,
     moderated_channel,
     moderation,
+    row_of,
 )
 from api.operations import Call, Input, Model, Page
 from api.people import People, Person, people
@@ -107,5 +108,5 @@ async def decide_held(call: Call[HeldBody, None]) -> HeldView:
     held_id = call.path["message"]
     await decide(call, channel.id, "held.decide", held_id=held_id, decision=call.body.decision)
     async with call.api.database.session() as session:
-        row = await session.get_one(ChatHeld, UUID(held_id))
+        row = await row_of(session, ChatHeld, UUID(held_id))
         return HeldView.of(row, await people(session, (row.user_id, row.decided_by)))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy import ColumnElement, select
 
-from api import pages
+from api import names, pages
 from api.channels.queries import find_channel
 from api.moderation.access import (
     SEEN_BY_MODERATORS,
@@ -17,21 +17,25 @@ from api.moderation.access import (
     decided,
     moderated_channel,
     moderation,
+    row_of,
 )
 from api.operations import Auth, Call, Input, Model, Page
 from api.people import People, Person, people
 from core.db.models import ChatTerm
 
 Kind = Literal["blocked", "permitted"]
+TERM_LENGTH = 500
 LONGEST_S = 366 * 86400
+
+
+def _text(text: str) -> str:
+    return names.clean_text(text, TERM_LENGTH, "text")
 
 
 class TermBody(Input):
     """A new term."""
 
-    text: str = Field(
-        min_length=2,
-        max_length=500,
+    text: Annotated[str, Field(min_length=2, max_length=1000), AfterValidator(_text)] = Field(
         description="Words; a `*` may stand at the start or the end of each.",
     )
     kind: Kind = Field(
@@ -168,7 +172,7 @@ async def create_term(call: Call[TermBody, None]) -> TermView:
         expires_at=None if expires_at is None else expires_at.isoformat(),
     )
     async with call.api.database.session() as session:
-        term = await session.get_one(ChatTerm, int(answer["term_id"]))
+        term = await row_of(session, ChatTerm, int(answer["term_id"]))
         return TermView.of(term, await people(session, (term.created_by,)))
 
 

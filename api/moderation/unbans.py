@@ -18,6 +18,7 @@ from api.moderation.access import (
     decided,
     moderated_channel,
     moderation,
+    row_of,
 )
 from api.operations import AnyCall, Call, Input, Model, Operations, Page
 from api.people import People, Person, people
@@ -129,7 +130,7 @@ async def _views(session: AsyncSession, requests: Sequence[UnbanRequest]) -> lis
 
 async def _view(call: AnyCall, request_id: int) -> UnbanView:
     async with call.api.database.session() as session:
-        request = await session.get_one(UnbanRequest, request_id)
+        request = await row_of(session, UnbanRequest, request_id)
         return (await _views(session, [request]))[0]
 
 

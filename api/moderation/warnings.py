@@ -16,6 +16,7 @@ from api.moderation.access import (
     decided,
     moderated_channel,
     moderation,
+    row_of,
 )
 from api.moderation.bans import REASON_LENGTH, UserField
 from api.operations import Call, Input, Model, Page
@@ -98,5 +99,5 @@ async def create_warning(call: Call[WarningBody, None]) -> ChatWarningView:
     channel, user = await channel_and_user(call, call.body.user, "user")
     answer = await decide(call, channel.id, "warn", user_id=user.id, reason=call.body.reason)
     async with call.api.database.session() as session:
-        row = await session.get_one(ChatWarning, int(answer["warning_id"]))
+        row = await row_of(session, ChatWarning, int(answer["warning_id"]))
         return ChatWarningView.of(row, await people(session, (row.user_id, row.moderator_id)))

@@ -432,7 +432,7 @@ async def test_pins_and_announcements(room: Rooms, chat: Chat) -> None:
     assert (await mod("PUT", f"{base}/pins", unknown)).code == "message_not_found"
     words = {"text": "Ten minutes left.", "color": "green"}
     assert (await mod("POST", f"{base}/announcements", words)).status == 204
-    shown = await socket.next("message", kind="announcement")
+    shown = await socket.next("message", lambda frame: bool(frame["kind"] == "announcement"))
     assert (shown["text"], shown["color"]) == ("Ten minutes left.", "green")
     assert (await channel.viewer("POST", f"{base}/announcements", words)).code == "no_permission"
 
@@ -479,12 +479,13 @@ async def test_suspended_people_are_cut_off(room: Rooms, chat: Chat, account: Ac
 
     async def closed() -> bool:
         said = await other.say(channel.owner.person, "anybody here?")
-        return said.get("code") == "msg_channel_suspended"
+        return bool(said.get("code") == "msg_channel_suspended")
 
     await eventually_async(closed, what="a closed chat")
     await admin("DELETE", f"/admin/suspensions/{made['id']}")
 
     async def open_again() -> bool:
-        return (await other.say(channel.owner.person, "and now?"))["type"] == "message"
+        said = await other.say(channel.owner.person, "and now?")
+        return bool(said["type"] == "message")
 
     await eventually_async(open_again, what="an open chat")
