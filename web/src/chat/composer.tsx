@@ -346,9 +346,9 @@ export function Modes({ room }: { room: RoomState }) {
 const SLOW_MS = 700;
 
 function Sending({ room, clockOffsetMs }: { room: RoomState; clockOffsetMs: number }) {
-  return room.pending.length > 0 ? (
-    <SlowSending since={room.pending[0]?.at ?? 0} clockOffsetMs={clockOffsetMs} />
-  ) : null;
+  // A command may be carried out without a word.
+  const first = room.pending.find((sent) => !sent.text.startsWith('/'));
+  return first ? <SlowSending since={first.at} clockOffsetMs={clockOffsetMs} /> : null;
 }
 
 function SlowSending({ since, clockOffsetMs }: { since: number; clockOffsetMs: number }) {

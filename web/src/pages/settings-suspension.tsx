@@ -28,7 +28,9 @@ export function Suspensions() {
   return mine.data?.items.map((suspension) => (
     <Card
       key={suspension.id}
-      title={suspension.scope === 'account' ? 'Your account is suspended' : 'Your channel is suspended'}
+      title={
+        suspension.scope === 'account' ? 'Your account is suspended' : 'Your channel is suspended'
+      }
       about={
         suspension.until === null
           ? 'For good.'

@@ -96,7 +96,9 @@ function ReportItem({
           <strong>{REASONS[report.reason]}</strong>
           <Pill>{report.kind}</Pill>
           {report.status === 'claimed' && (
-            <Pill tone="warn">{mine ? 'Taken by you' : `Taken by ${report.claimed_by?.display_name ?? ''}`}</Pill>
+            <Pill tone="warn">
+              {mine ? 'Taken by you' : `Taken by ${report.claimed_by?.display_name ?? ''}`}
+            </Pill>
           )}
           {report.decision && <Pill tone="ok">{report.decision}</Pill>}
         </p>
@@ -105,7 +107,8 @@ function ReportItem({
           {report.channel && report.channel.id !== report.user.id && (
             <>
               {' '}
-              in the chat of <Link href={`/${report.channel.login}`}>{report.channel.display_name}</Link>
+              in the chat of{' '}
+              <Link href={`/${report.channel.login}`}>{report.channel.display_name}</Link>
             </>
           )}
         </p>
@@ -205,7 +208,9 @@ function DecisionForm({ report, onDone }: { report: Report; onDone: () => void }
           </option>
         ))}
       </Select>
-      {decision === 'suspended' && <SuspensionFields {...{ scope, setScope, seconds, setSeconds }} />}
+      {decision === 'suspended' && (
+        <SuspensionFields {...{ scope, setScope, seconds, setSeconds }} />
+      )}
       <TextArea
         label="Reason"
         required
