@@ -84,14 +84,20 @@ export function Composer({
   const items = completion?.items ?? [];
   const at = Math.min(picked, Math.max(0, items.length - 1));
 
+  // Before the next key arrives, or what is typed fast would go to the old place.
+  const wantedCaret = useRef<number | null>(null);
   const place = useCallback((next: string, position: number) => {
+    wantedCaret.current = position;
     setText(next);
     setCaret(position);
-    requestAnimationFrame(() => {
-      field.current?.focus();
-      field.current?.setSelectionRange(position, position);
-    });
   }, []);
+  useLayoutEffect(() => {
+    const [position, box] = [wantedCaret.current, field.current];
+    wantedCaret.current = null;
+    if (position === null || !box) return;
+    box.focus();
+    box.setSelectionRange(position, position);
+  }, [text, caret]);
 
   // What was refused stands in the field again, unless something new is already there.
   useEffect(() => {
