@@ -1,19 +1,21 @@
 """App tokens: `flat_<token id>_<secret>`, what a bot or chat client logs in with.
 
-The secret has 142 bits, so a plain SHA-256 of the whole text is stored: there is nothing to guess.
-IRC clients send it as `PASS oauth:<token>`.
+The secret has 144 bits, so a plain SHA-256 of the whole text is stored: there is nothing to guess.
+IRC clients send it as `PASS oauth:<token>`; tmi.js turns it into lower case before, so it has no other.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import secrets
+import string
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.stream_keys import SECRET_LENGTH
-
-_FORM = re.compile(rf"flat_([1-9][0-9]{{0,18}})_([A-Za-z0-9]{{{SECRET_LENGTH}}})", re.ASCII)
+SECRET_LENGTH = 28
+_ALPHABET = string.ascii_lowercase + string.digits
+_FORM = re.compile(rf"flat_([1-9][0-9]{{0,18}})_([a-z0-9]{{{SECRET_LENGTH}}})", re.ASCII)
 
 
 class Scope(StrEnum):
@@ -51,3 +53,8 @@ def parse(text: str) -> AppToken | None:
     if found is None or int(found[1]) >= 2**63:
         return None
     return AppToken(int(found[1]), found[2])
+
+
+def new_secret() -> str:
+    """The secret part of a new token."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(SECRET_LENGTH))

@@ -153,7 +153,7 @@ async def over_websocket(address: str, protocol: str | None = "irc") -> AsyncIte
     """A client over WebSocket: `address` is a unix socket's path, or a URL."""
     protocols = None if protocol is None else [protocol]
     opening = (
-        unix_connect(address, "ws://chat/", subprotocols=protocols, compression=None)  # type: ignore[arg-type]
+        unix_connect(address, "ws://chat/", subprotocols=protocols, compression=None)
         if address.startswith("/")
         else connect(address, subprotocols=protocols, compression=None)  # type: ignore[arg-type]
     )

@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.accounts.logins import Known
-from core import app_tokens, stream_keys
+from core import app_tokens
 from core.access import Actor
 from core.app_tokens import Scope
 from core.db.models import AppToken, Role, SuspensionScope, User
@@ -46,7 +46,7 @@ async def add_token(
     token_id = await session.scalar(
         select(func.nextval(func.pg_get_serial_sequence("app_tokens", "id")))
     )
-    token = app_tokens.AppToken(int(token_id or 0), stream_keys.new_secret())
+    token = app_tokens.AppToken(int(token_id or 0), app_tokens.new_secret())
     row = AppToken(
         id=token.id,
         user_id=user_id,

@@ -72,7 +72,7 @@ async def test_what_is_not_valid(account: Accounts, database: Database) -> None:
     log = f"/channels/{ann.login}/moderation/log"
     wrong = {"token": token["token"][:-1] + ("a" if token["token"][-1] != "a" else "b")}
     assert (await ann("GET", log, **using(wrong))).code == "invalid_token"
-    unknown = {"token": "flat_999999999_" + "a" * 24}
+    unknown = {"token": "flat_999999999_" + "a" * 28}
     assert (await ann("GET", log, **using(unknown))).code == "invalid_token"
     async with database.session() as session:
         past = datetime.now(UTC) - timedelta(seconds=1)

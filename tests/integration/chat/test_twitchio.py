@@ -152,6 +152,9 @@ async def test_a_moderators_bot(
 
 
 async def test_a_wrong_token(instance: RunningInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twitchio.websocket, "HOST", instance.url.replace("http", "ws", 1) + "/")
+    client = Bot("flat_1_wrong", ["somebody"])
+    _validate_at(client, monkeypatch, f"{instance.url}/oauth2/validate")
+    # It closes itself then.
     with pytest.raises(twitchio.AuthenticationError):
-        async with bot(instance, monkeypatch, "flat_1_wrong", "somebody"):
-            pass
+        await client.connect()
