@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from chat import wire
 from chat.metrics import ChatMetrics
 from chat.store import Logged, Store
+from core.bus import obey_cancellation
 from core.db.engine import Database
 from core.db.models import ChatMessage
 from core.errors import Unavailable
@@ -170,6 +171,7 @@ class History:
         last_sweep = 0.0
         loop = asyncio.get_running_loop()
         while True:
+            obey_cancellation()
             await asyncio.sleep(self._interval)
             try:
                 rooms = set(self.dirty)

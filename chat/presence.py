@@ -15,6 +15,7 @@ from chat.registry import Rooms
 from chat.room import Rank
 from chat.rooms import Room
 from chat.store import Store, key, reaching
+from core.bus import obey_cancellation
 from core.errors import Unavailable
 from core.logs import logger
 
@@ -39,6 +40,7 @@ class Presence:
     async def run(self) -> None:
         """Say who is here and tell rooms their count when it has changed; for ever."""
         while True:
+            obey_cancellation()
             await asyncio.sleep(TICK_S)
             try:
                 for room in list(self._rooms.open.values()):

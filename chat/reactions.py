@@ -21,6 +21,7 @@ from chat.sessions import Session
 from chat.store import Store
 from chat.watch import Watch
 from core import events
+from core.bus import obey_cancellation
 from core.errors import DomainError
 from core.events import Event
 from core.logs import logger
@@ -177,6 +178,7 @@ async def keep_time(desk: Desk) -> None:
     """
     hourly = 0.0
     while True:
+        obey_cancellation()
         await asyncio.sleep(CLOCK_S)
         steps = [messages.expire_held, polls.advance, raids.advance, messages.unpin_expired]
         now = asyncio.get_running_loop().time()

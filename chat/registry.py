@@ -23,6 +23,7 @@ from chat.reload import Reload
 from chat.rooms import Room
 from chat.sessions import Event
 from chat.store import CONTROL, Audience, Logged, channel
+from core.bus import obey_cancellation
 from core.db.engine import Database
 from core.errors import DomainError, Unavailable
 from core.logs import logger
@@ -163,6 +164,7 @@ class Rooms:
     async def listen(self) -> None:
         """Take in what is published, for ever."""
         while True:
+            obey_cancellation()
             try:
                 if not self._pubsub.subscribed:
                     await self._pubsub.subscribe(CONTROL)

@@ -18,6 +18,7 @@ from chat.decisions import Desk
 from chat.rooms import Room
 from chat.sessions import Session
 from chat.store import Audience, key, reaching
+from core.bus import obey_cancellation
 from core.db.models import ChatBan, ChatSuspicious, Login, User
 from core.errors import DomainError
 from core.logs import logger
@@ -52,6 +53,7 @@ class Watch:
     async def run(self) -> None:
         """Look at what has come in; for ever."""
         while True:
+            obey_cancellation()
             await asyncio.sleep(TICK_S)
             joins, self._joins = self._joins, Counter()
             try:
