@@ -362,6 +362,8 @@ _CODES = {
     "extra_forbidden": ("unknown_field", "There is no such field."),
     "string_too_long": ("too_long", None),
     "string_too_short": ("too_short", None),
+    "bytes_too_long": ("too_long", None),
+    "bytes_too_short": ("too_short", None),
     "too_long": ("too_many", None),
 }
 
