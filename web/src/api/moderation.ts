@@ -100,7 +100,7 @@ export interface UnbanRequest {
   created_at: string;
   decided_by: Person | null;
   decided_at: string | null;
-  messages: { id: string; author: Person; text: string; created_at: string }[];
+  messages: { id: string; author: Person | null; text: string; created_at: string }[];
 }
 
 export interface UserCard {

@@ -74,13 +74,13 @@ function ChatDashboard({ login }: { login: string }) {
         </div>
         <div className={css.column}>
           <People
-            role="moderators"
+            list="moderators"
             title="Moderators"
             about="They keep your chat civil: delete, time out, ban, change modes."
             moderation={moderation}
           />
           <People
-            role="vips"
+            list="vips"
             title="VIPs"
             about="They do not wait for slow mode, and followers-only does not hold them."
             moderation={moderation}
@@ -441,17 +441,17 @@ function Terms({ moderation }: { moderation: Moderation }) {
 }
 
 function People({
-  role,
+  list,
   title,
   about,
   moderation,
 }: {
-  role: RoleName;
+  list: RoleName;
   title: string;
   about: string;
   moderation: Moderation;
 }) {
-  const holders = useResource(role, (signal) => moderation.holders(role, signal));
+  const holders = useResource(list, (signal) => moderation.holders(list, signal));
   const [login, setLogin] = useState('');
   const [fault, setFault] = useState<string | null>(null);
 
@@ -459,7 +459,7 @@ function People({
     event.preventDefault();
     setFault(null);
     try {
-      await moderation.grant(role, login.trim().replace(/^@/, '').toLowerCase());
+      await moderation.grant(list, login.trim().replace(/^@/, '').toLowerCase());
       setLogin('');
       holders.reload();
     } catch (error) {
@@ -505,7 +505,7 @@ function People({
                     icon="close"
                     aria-label={`Remove ${user.display_name} from ${title}`}
                     onClick={() =>
-                      void attempt(moderation.revoke(role, user.login)).then(() => holders.reload())
+                      void attempt(moderation.revoke(list, user.login)).then(() => holders.reload())
                     }
                   />
                 </li>
