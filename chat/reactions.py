@@ -53,6 +53,7 @@ class Reactions:
     async def run(self) -> None:
         """Work on control messages; for ever."""
         while True:
+            obey_cancellation()
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting:
@@ -159,7 +160,7 @@ async def _suspended(store: Store, user_id: int, scope: str) -> None:
         await store.control({"kind": "close", "user_id": user_id, "reason": "suspended"})
 
 
-HANDLED = [
+HANDLED: list[type[Event]] = [
     events.FollowAdded,
     events.FollowRemoved,
     events.EmotesChanged,

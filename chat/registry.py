@@ -219,6 +219,7 @@ class Rooms:
     async def catch_up(self) -> None:
         """Bring rooms up to date after the connection to Redis was lost; for ever."""
         while True:
+            obey_cancellation()
             await self._wake.wait()
             self._wake.clear()
             for channel_id in sorted(self._behind):

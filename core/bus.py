@@ -52,9 +52,10 @@ Responder = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
 
 
 def obey_cancellation() -> None:
-    """Raise the CancelledError that the NATS client swallowed while it flushed, if it did.
+    """Raise the CancelledError that a client swallowed, if one did: NATS' while it flushes, Redis' in
+    the moment in which a command has just been sent.
 
-    A loop that uses the client calls this in every round; without it, it could not be ended.
+    A loop that uses one calls this in every round; without it, it could not be ended.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
