@@ -89,7 +89,7 @@ async def build(service: Service) -> None:
     service.spawn(presence.run(), "presence")
     service.spawn(watch.run(), "watch")
     happened = reactions.on_event(store, watch)
-    service.spawn(bus.consume("chat", list(reactions.HANDLED), happened), "events")
+    service.spawn(bus.consume("chat", reactions.HANDLED, happened), "events")
     await bus.respond(CHAT_DECIDE, desk.decide, queue="chat")
     http = make_app(service)
     irc_gateway.add_validate(http, people)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -90,7 +91,7 @@ async def clear_user(
     frames = [wire.parse(entry.frame) for entry in logged]
     gone = [frame["id"] for frame in frames if frame["user"]["id"] == str(target.id)]
     await desk.store.forget(case.channel.id, gone)
-    event = {
+    event: dict[str, Any] = {
         "type": "cleared",
         "channel": case.channel.login,
         "user": {"id": str(target.id), "login": target.login},

@@ -144,6 +144,7 @@ class Typed:
 
 
 def _of_the_room(command: commands.Command) -> tuple[str, dict[str, Any], Notice]:
+    fields: dict[str, Any]
     match command:
         case commands.Announce(text, color):
             fields = {"text": text, "color": str(color)}

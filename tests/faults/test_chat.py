@@ -204,7 +204,7 @@ async def test_06_redis_emptied(
     log = f"chat:{{{channel.id}}}:room"
 
     async def flushed() -> bool:
-        return int(await redis.hget(log, "flushed") or 0) >= first["offset"]
+        return bool(int(await redis.hget(log, "flushed") or 0) >= first["offset"])
 
     await eventually_async(flushed, what="PostgreSQL has it")
     await redis.flushall()
@@ -252,7 +252,7 @@ async def test_07_redis_away(place: RunningInstance, world: World, report: Repor
 
     async def well() -> bool:
         said = await a.say(channel, f"after {time.monotonic()}")
-        return said["type"] == "message"
+        return bool(said["type"] == "message")
 
     await eventually_async(well, within_s=30, what="sending works again")
     report(7, "Redis frozen", recovered_s=time.monotonic() - began, lost=0)

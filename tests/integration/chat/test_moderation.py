@@ -10,6 +10,7 @@ from core.bus import open_bus
 from core.errors import DomainError
 from core.events import CHAT_DECIDE
 from tests.chat_kit import Chat, Person, World
+from tests.harness import eventually_async
 
 
 async def ask(
@@ -67,9 +68,7 @@ async def test_timeouts_end_by_themselves(chat: Chat, world: World) -> None:
     assert 0 < refused["retry_after"] <= 1
 
     async def speaks() -> bool:
-        return (await a.say(channel, "hm"))["type"] == "message"
-
-    from tests.harness import eventually_async
+        return bool((await a.say(channel, "hm"))["type"] == "message")
 
     assert await eventually_async(speaks, within_s=5, what="the timeout is over")
 
