@@ -25,7 +25,7 @@ from api.follows import routes as follows
 from api.mail import Mailer, open_mailer
 from api.moderation import routes as moderation
 from api.operations import PATH_FORMS, PREFIX, Operation, handler_of
-from api.probes import ingest_check
+from api.probes import ready_check
 from api.reports import routes as reports
 from api.streams import routes as streams
 from api.suspensions import routes as suspensions
@@ -123,7 +123,8 @@ async def build(service: Service) -> None:
     service.check("redis", lambda: check_redis(redis))
     service.check("nats", bus.check)
     service.check("s3", storage.check)
-    service.check("ingest", ingest_check(settings.ingest_listen))
+    service.check("ingest", ready_check("ingest", settings.ingest_listen))
+    service.check("chat", ready_check("chat", settings.chat_listen))
     service.spawn(relay(database, bus, settings), "outbox")
     service.spawn(bus.consume("api-stream-keys", [StreamKeyUsed], _mark_used(api)), "keys-used")
     service.spawn(housekeeping.run(database, storage), "housekeeping")

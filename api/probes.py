@@ -10,14 +10,14 @@ from core.errors import Unavailable
 from core.service import CHECK_TIMEOUT_S, Check
 
 
-def ingest_check(address: str) -> Check:
-    """A check that ingest, which listens on `address`, says it is ready."""
+def ready_check(service: str, address: str) -> Check:
+    """A check that another service, which listens on `address`, says it is ready."""
 
     async def check() -> None:
         timeout = aiohttp.ClientTimeout(total=CHECK_TIMEOUT_S)
         is_unix = address.startswith("unix:")
         connector = aiohttp.UnixConnector(address.removeprefix("unix:")) if is_unix else None
-        url = "http://ingest/readyz" if is_unix else f"http://{address}/readyz"
+        url = f"http://{service}/readyz" if is_unix else f"http://{address}/readyz"
         try:
             async with (
                 aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
@@ -25,8 +25,8 @@ def ingest_check(address: str) -> Check:
             ):
                 ready = response.status == HTTPStatus.OK
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unavailable("Ingest does not answer.") from error
+            raise Unavailable(f"{service.title()} does not answer.") from error
         if not ready:
-            raise Unavailable("Ingest is not ready.")
+            raise Unavailable(f"{service.title()} is not ready.")
 
     return check
