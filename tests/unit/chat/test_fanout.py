@@ -32,7 +32,7 @@ def flushes(arrivals: list[float]) -> tuple[list[float], list[float]]:
 
 
 def test_a_calm_room_never_waits() -> None:
-    arrivals = [10 + n * INTERVAL * (1 + 0.2 * (-1) ** n) for n in range(100)]
+    arrivals = [10 + INTERVAL * (n + 0.2 * (-1) ** n) for n in range(100)]
     times, waits = flushes(sorted(arrivals))
     assert len(times) == 100
     assert max(waits) == 0
