@@ -101,8 +101,10 @@ function query(values: Record<string, string | boolean | undefined>): string {
 
 const list =
   <T>(path: string) =>
-  (of: Record<string, string | boolean | undefined> = {}, signal?: AbortSignal) =>
-    api<Page<T>>('GET', `/admin/${path}?${query(of)}`, { signal });
+  (of: Record<string, string | boolean | undefined>, cursor: string | null, signal?: AbortSignal) =>
+    api<Page<T>>('GET', `/admin/${path}?${query({ ...of, cursor: cursor ?? undefined })}`, {
+      signal,
+    });
 
 export const admin = {
   reports: list<Report>('reports'),

@@ -93,6 +93,16 @@ export interface LogItem {
   data: Record<string, unknown>;
 }
 
+export interface Chatter extends Person {
+  role: 'broadcaster' | 'moderator' | 'vip' | 'viewer';
+}
+
+/** Who is in a chat; `count` counts those without a login too. */
+export interface Chatters {
+  count: number;
+  items: Chatter[];
+}
+
 export interface UnbanRequest {
   id: string;
   user: Person;
@@ -156,6 +166,16 @@ export type RoleName = 'moderators' | 'vips';
 
 const all = (path: string) => `${path}${path.includes('?') ? '&' : '?'}limit=100`;
 
+/** One page of a list that may be long. */
+const page = <T>(path: string, cursor: string | null, signal?: AbortSignal) =>
+  api<Page<T>>(
+    'GET',
+    cursor === null ? all(path) : `${all(path)}&cursor=${encodeURIComponent(cursor)}`,
+    {
+      signal,
+    },
+  );
+
 /** Everything about the chat of one channel. Every promise is kept once the decision holds everywhere. */
 export function moderationOf(channel: string) {
   const base = `/channels/${channel}/moderation`;
@@ -165,19 +185,20 @@ export function moderationOf(channel: string) {
     set: (changes: Partial<ModerationSettings>) =>
       api<ModerationSettings>('PATCH', `${base}/settings`, { body: changes }),
     setShield: (active: boolean) => api('PUT', `${base}/shield`, { body: { active } }),
-    bans: (signal?: AbortSignal) => api<Page<Ban>>('GET', all(`${base}/bans`), { signal }),
+    bans: (cursor: string | null, signal?: AbortSignal) =>
+      page<Ban>(`${base}/bans`, cursor, signal),
     ban: (user: string, reason?: string) => api('POST', `${base}/bans`, { body: { user, reason } }),
     timeout: (user: string, duration_s: number, reason?: string) =>
       api('POST', `${base}/bans`, { body: { user, duration_s, reason } }),
     unban: (user: string) => api('DELETE', `${base}/bans/${user}`),
     deleteMessage: (id: string) => api('DELETE', `${base}/messages/${id}`),
     clear: () => api('DELETE', `${base}/messages`),
-    holders: (role: RoleName, signal?: AbortSignal) =>
-      api<Page<RoleHolder>>('GET', all(`${base}/${role}`), { signal }),
+    holders: (role: RoleName, cursor: string | null, signal?: AbortSignal) =>
+      page<RoleHolder>(`${base}/${role}`, cursor, signal),
     grant: (role: RoleName, user: string) => api('PUT', `${base}/${role}/${user}`),
     revoke: (role: RoleName, user: string) => api('DELETE', `${base}/${role}/${user}`),
-    terms: (kind: Term['kind'], signal?: AbortSignal) =>
-      api<Page<Term>>('GET', all(`${base}/blocked-terms?kind=${kind}`), { signal }),
+    terms: (kind: Term['kind'], cursor: string | null, signal?: AbortSignal) =>
+      page<Term>(`${base}/blocked-terms?kind=${kind}`, cursor, signal),
     addTerm: (term: { text: string; kind: Term['kind']; public: boolean }) =>
       api<Term>('POST', `${base}/blocked-terms`, { body: term }),
     removeTerm: (id: string) => api('DELETE', `${base}/blocked-terms/${id}`),
@@ -187,11 +208,14 @@ export function moderationOf(channel: string) {
       api('POST', `${base}/automod/${id}`, { body: { decision } }),
     warn: (user: string, reason: string) =>
       api('POST', `${base}/warnings`, { body: { user, reason } }),
-    unbanRequests: (signal?: AbortSignal) =>
-      api<Page<UnbanRequest>>('GET', all(`${base}/unban-requests`), { signal }),
+    unbanRequests: (cursor: string | null, signal?: AbortSignal) =>
+      page<UnbanRequest>(`${base}/unban-requests`, cursor, signal),
     answerUnban: (id: string, answer: { decision?: 'approve' | 'deny'; text?: string }) =>
       api('POST', `${base}/unban-requests/${id}`, { body: answer }),
-    log: (signal?: AbortSignal) => api<Page<LogItem>>('GET', all(`${base}/log`), { signal }),
+    log: (cursor: string | null, signal?: AbortSignal) =>
+      page<LogItem>(`${base}/log`, cursor, signal),
+    chatters: (limit: number, signal?: AbortSignal) =>
+      api<Chatters>('GET', `/channels/${channel}/chatters?limit=${limit}`, { signal }),
     card: (user: string, signal?: AbortSignal) =>
       api<UserCard>('GET', `${base}/users/${user}`, { signal }),
     addNote: (user: string, text: string) =>

@@ -9,7 +9,9 @@ import {
   EMPTY,
   KEEP,
   KEEP_PAUSED,
+  LOOK_AGAIN,
   caughtUp,
+  comingBack,
   modeChanges,
   NO_SETTINGS,
   reduce,
@@ -109,27 +111,53 @@ describe('the room', () => {
   });
 
   it('fills the gap after a loss, and says when it cannot', () => {
-    const before = inRoom(message(1), message(2));
+    const before = comingBack(inRoom(message(1), message(2)), false);
     const back = { epoch: 'e1', offset: 4, recovered: true };
-    const whole = reduce(before, joined({ ...back, history: [message(3), message(4)] }), HERE);
+    const history = [message(1), message(2), message(3), message(4)];
+    const whole = reduce(before, joined({ ...back, history }), HERE);
     expect(ids(whole)).toEqual(['m1', 'm2', 'm3', 'm4']);
+    expect(whole.lines.some((line) => line.type === 'message' && line.gone)).toBe(false);
     expect(whole.arrived).toBe(2);
 
     const renewed = joined({ epoch: 'e2', offset: 12, history: [message(11), message(12)] });
     const holed = reduce(before, renewed, HERE);
-    expect(ids(holed)).toEqual(['m1', 'm2', 'note', 'm11', 'm12']);
+    // What was there before cannot be looked at again: it might have been taken away.
+    expect(ids(holed)).toEqual(['note', 'm11', 'm12']);
     expect([holed.epoch, holed.offset]).toEqual(['e2', 12]);
 
     const overlapping = joined({ epoch: 'e2', offset: 3, history: [message(2), message(3)] });
-    expect(ids(reduce(before, overlapping, HERE))).toEqual(['m1', 'm2', 'm3']);
+    expect(ids(reduce(before, overlapping, HERE))).toEqual(['m2', 'm3']);
+  });
+
+  it('takes away after a loss what was taken away meanwhile', () => {
+    const before = comingBack(inRoom(message(1), message(2), message(3)), false);
+    const back = joined({ offset: 3, recovered: true, history: [message(1), message(3)] });
+    const gone = (state: RoomState) =>
+      state.lines.map((line) => line.type === 'message' && line.gone);
+    expect(gone(reduce(before, back, HERE))).toEqual([undefined, 'deleted', undefined]);
+    const cleared = joined({ offset: 3, recovered: true, history: [] });
+    expect(gone(reduce(before, cleared, HERE))).toEqual(['deleted', 'deleted', 'deleted']);
+    // This process has not heard of the last one yet.
+    const behind = joined({ offset: 2, recovered: true, history: [message(1), message(2)] });
+    expect(gone(reduce(before, behind, HERE))).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('asks again for the last lines, and shows none that it does not ask for', () => {
+    const all = Array.from({ length: LOOK_AGAIN + 50 }, (_, n) => message(n + 1));
+    const before = comingBack(inRoom(...all), false);
+    expect(before.since).toBe(50);
+    const history = all.slice(50);
+    const room = reduce(before, joined({ offset: 150, recovered: true, history }), HERE);
+    expect(ids(room)).toEqual(history.map(({ id }) => id));
+    expect(comingBack(inRoom(...all), true).since).toBe(0);
   });
 
   it('joins again from where it was', () => {
     expect(joinFrame('ana', EMPTY)).toEqual({ type: 'join', channel: 'ana' });
-    expect(joinFrame('ana', inRoom(message(7)))).toEqual({
+    expect(joinFrame('ana', comingBack(inRoom(message(7)), false))).toEqual({
       type: 'join',
       channel: 'ana',
-      since: 7,
+      since: 6,
       epoch: 'e1',
     });
   });

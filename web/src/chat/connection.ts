@@ -8,6 +8,7 @@ import { joinFrame, pauseBefore } from './recovery';
 import {
   EMPTY,
   caughtUp,
+  comingBack,
   reduce,
   refusalSeen,
   sending,
@@ -251,6 +252,7 @@ export class ChatConnection {
       clockOffsetMs: frame.server_time ? Date.parse(frame.server_time) - Date.now() : 0,
       messageLength: frame.limits?.message_length ?? 500,
     });
+    this.setRoom(comingBack(this.state.room, this.paused));
     this.send(joinFrame(this.channel, this.state.room));
   }
 

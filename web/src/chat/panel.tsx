@@ -7,6 +7,7 @@ import { Button, Skeleton, cx } from '../components/ui';
 import { formatCount } from '../lib/format';
 import { ConnectionBanner, PinnedCard, PollCard, RaidCard, WarningCard, attempt } from './cards';
 import css from './chat.module.css';
+import { Chatters } from './chatters';
 import { Composer } from './composer';
 import { BannedGate, FollowersGate, LoginGate, followersGap } from './gate';
 import { MessageList } from './message-list';
@@ -50,6 +51,7 @@ export function ChatView({
   const [prefs, setPrefs] = useState(readChatPrefs);
   const [replyTo, setReplyTo] = useState<ChatMessage | null>(null);
   const [card, setCard] = useState<ChatUser | null>(null);
+  const [listing, setListing] = useState(false);
   const [inserted, setInserted] = useState<{ text: string } | null>(null);
   const now = useNow(15_000).getTime() + clockOffsetMs;
   const canModerate = room.me.can_moderate;
@@ -139,11 +141,10 @@ export function ChatView({
       <header className={css.head}>
         <h2>Chat</h2>
         {everJoined && (
-          <span className={css.count} title={`${room.viewers} in the chat`}>
-            <Icon name="people" size={15} />
-            <span className="tabular">{formatCount(room.viewers)}</span>
-            <span className="visually-hidden">in the chat</span>
-          </span>
+          <ViewerCount
+            count={room.viewers}
+            onOpen={self === null ? null : () => setListing(!listing)}
+          />
         )}
         <span className={css.gap} />
         {canModerate && !location.pathname.startsWith('/moderation/') && (
@@ -212,6 +213,9 @@ export function ChatView({
           )
         }
       />
+      {listing && !card && (
+        <Chatters moderation={moderation} onOpen={setCard} onClose={() => setListing(false)} />
+      )}
       {card && (
         <UserCard
           key={card.id}
@@ -258,6 +262,30 @@ export function ChatView({
         )}
       </div>
     </section>
+  );
+}
+
+/** How many are here; who is logged in may look at the list. */
+function ViewerCount({ count, onOpen }: { count: number; onOpen: (() => void) | null }) {
+  const inside = (
+    <>
+      <Icon name="people" size={15} />
+      <span className="tabular">{formatCount(count)}</span>
+      <span className="visually-hidden">in the chat</span>
+    </>
+  );
+  const title = `${count} in the chat`;
+  if (onOpen === null) {
+    return (
+      <span className={css.count} title={title}>
+        {inside}
+      </span>
+    );
+  }
+  return (
+    <button type="button" className={css.count} title={title} onClick={onOpen}>
+      {inside}
+    </button>
   );
 }
 

@@ -16,9 +16,9 @@ export function pauseBefore(attempt: number, chance: number, hint: number | null
   return hint === null ? own : Math.max(own, hint * 1000 * (1 + chance));
 }
 
-/** What to join with: the last offset of the epoch it belongs to, so that the gap can be filled. */
-export function joinFrame(channel: string, { offset, epoch }: RoomState): ClientFrame {
-  return offset === null || epoch === null
+/** What to join with: an offset and the epoch it belongs to, so that the gap can be filled. */
+export function joinFrame(channel: string, { since, epoch }: RoomState): ClientFrame {
+  return since === null || epoch === null
     ? { type: 'join', channel }
-    : { type: 'join', channel, since: offset, epoch };
+    : { type: 'join', channel, since, epoch };
 }

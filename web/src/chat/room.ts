@@ -58,6 +58,8 @@ export interface RoomState {
   me: Me;
   offset: number | null;
   epoch: string | null;
+  /** What the running attempt to come back has asked for: the messages after this offset. */
+  since: number | null;
   pinned: ChatMessage | null;
   poll: Poll | null;
   raid: Raid | null;
@@ -98,6 +100,7 @@ export const EMPTY: RoomState = {
   me: NOBODY,
   offset: null,
   epoch: null,
+  since: null,
   pinned: null,
   poll: null,
   raid: null,
@@ -212,9 +215,55 @@ function withStanding(state: RoomState, change: Partial<Me>, now: number): RoomS
   return { ...state, me, ...(lifted && { mayTalkAt: 0, waitFor: null }) };
 }
 
+/** After a loss, this many of the lines that are shown are looked at again; more while somebody reads back. */
+export const LOOK_AGAIN = 100;
+const LOOK_AGAIN_PAUSED = 300;
+
 /**
- * The room as it is told on joining. After a reconnect the history is what was missed; where it is not
- * whole, a line says so. A message that was on its way when the connection broke is found in it or refused.
+ * Before joining again: ask for the last lines that are shown too, not only for what was missed. Those that
+ * are not in the answer were taken away meanwhile.
+ */
+export function comingBack(state: RoomState, paused: boolean): RoomState {
+  const { offset, epoch } = state;
+  if (offset === null || epoch === null) return { ...state, since: null };
+  const most = paused ? LOOK_AGAIN_PAUSED : LOOK_AGAIN;
+  const shown = state.lines.filter((line) => line.type === 'message').slice(-most);
+  const first = shown[0]?.message.offset ?? offset + 1;
+  // Not further than that, should the offsets leap between them.
+  return { ...state, since: Math.max(0, first - 1, offset - 2 * most) };
+}
+
+/**
+ * The lines that still stand, after the history that came with a rejoin. What it covers and does not name
+ * was taken away; what lies before it cannot be known any more and is not shown on.
+ */
+function stillStanding(state: RoomState, frame: Joined): readonly Line[] {
+  const named = new Set(frame.history.map((message) => message.id));
+  const start = frame.history[0]?.offset ?? frame.offset + 1;
+  const after = frame.recovered && state.since !== null ? state.since : start - 1;
+  const kept = state.lines.findIndex(
+    (line) => line.type === 'message' && line.message.offset > after,
+  );
+  const lines =
+    kept < 0 ? state.lines.filter((line) => line.type === 'note') : state.lines.slice(kept);
+  return lines.map((line) =>
+    // Another process of the server may be a moment behind: what it has not seen yet is not gone.
+    line.type === 'message' && line.message.offset <= frame.offset && !named.has(line.message.id)
+      ? { ...line, gone: line.gone ?? 'deleted' }
+      : line,
+  );
+}
+
+/** Whether there is a hole between what is shown and what came: what overlaps shows that there is none. */
+function misses({ lines }: RoomState, { history }: Joined): boolean {
+  const seen = new Set(lines.map((line) => line.key));
+  const wasShown = lines.some((line) => line.type === 'message');
+  return wasShown && history.length > 0 && !history.some((message) => seen.has(message.id));
+}
+
+/**
+ * The room as it is told on joining. After a reconnect the history is what was missed and the last of what
+ * is shown; where it is not whole, a line says so. A message that was on its way when the connection broke is found in it or refused.
  */
 function onJoined(state: RoomState, frame: Joined, context: Context): RoomState {
   const again = state.epoch !== null;
@@ -223,25 +272,21 @@ function onJoined(state: RoomState, frame: Joined, context: Context): RoomState 
   let next: RoomState = {
     ...state,
     joined: true,
+    since: null,
+    lines: again ? stillStanding(state, frame) : state.lines,
     channelId: frame.channel_id,
     settings: { ...NO_SETTINGS, ...frame.settings },
     epoch: frame.epoch,
     pinned: frame.pinned,
-    poll: frame.poll,
+    poll: mergedPoll(state.poll, frame.poll),
     raid: frame.raid,
     viewers: frame.viewers,
     // Decided while we were away, perhaps: the page that shows them asks anew.
     held: [],
   };
-  const last = next.lines.findLastIndex((line) => line.type === 'message');
-  if (gap && frame.history.some((message) => !next.lines.some((line) => line.key === message.id))) {
-    const seen = new Set(next.lines.map((line) => line.key));
-    // What overlaps shows that nothing is missing, even where the server could not promise it.
-    const overlaps = frame.history.some((message) => seen.has(message.id));
-    if (!overlaps && last >= 0) {
-      const line = note('Some messages from the interruption are missing.', context.now, 'warn');
-      next = { ...next, lines: [...next.lines, line] };
-    }
+  if (gap && misses(state, frame)) {
+    const line = note('Some messages from the interruption are missing.', context.now, 'warn');
+    next = { ...next, lines: [...next.lines, line] };
   }
   next = withMessages(next, frame.history, { ...context });
   next = { ...next, offset: sameRoom ? Math.max(next.offset ?? 0, frame.offset) : frame.offset };

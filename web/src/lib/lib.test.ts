@@ -1,9 +1,31 @@
 import { describe, expect, it } from 'vitest';
+import { firstPages } from '../api/use-pages';
 import { device } from './device';
 import { formatAgo, formatBitrate, formatClock, formatCount, formatSpan } from './format';
 import { hueOf, initials } from './names';
 import { nearest, pathOf, rangeOf } from './plot';
 import { channelLogin, loginPath, returnPath } from './routes';
+
+describe('lists', () => {
+  const pages = [
+    { items: [1, 2], next_cursor: 'a' },
+    { items: [3], next_cursor: 'b' },
+    { items: [4], next_cursor: null },
+  ];
+  const load = (cursor: string | null) =>
+    Promise.resolve(
+      pages[cursor === null ? 0 : cursor === 'a' ? 1 : 2] ?? { items: [], next_cursor: null },
+    );
+
+  it('are as long as was asked for, and end', async () => {
+    expect(await firstPages(2, load)).toEqual({ items: [1, 2, 3], next_cursor: 'b', pages: 2 });
+    expect(await firstPages(9, load)).toEqual({
+      items: [1, 2, 3, 4],
+      next_cursor: null,
+      pages: 3,
+    });
+  });
+});
 
 describe('routes', () => {
   it.each([

@@ -4,7 +4,7 @@ import { admin, type Account, type Appeal, type Scope } from '../../api/admin';
 import { explain } from '../../api/client';
 import { useSession } from '../../api/session';
 import type { User } from '../../api/types';
-import { useResource } from '../../api/use-resource';
+import { usePages } from '../../api/use-pages';
 import { attempt } from '../../chat/cards';
 import { Ago } from '../../components/time';
 import { toast } from '../../components/toasts';
@@ -29,7 +29,9 @@ export function Users() {
   const { user: self } = useSession();
   const [wanted, setWanted] = useState('');
   const [asked, setAsked] = useState('');
-  const users = useResource(`users/${asked}`, (signal) => admin.users({ q: asked }, signal));
+  const users = usePages(`users/${asked}`, (cursor, signal) =>
+    admin.users({ q: asked }, cursor, signal),
+  );
   const [suspending, setSuspending] = useState<Account | null>(null);
   return (
     <>
@@ -165,7 +167,9 @@ function SuspendForm({ login, onDone }: { login: string; onDone: () => void }) {
 }
 
 export function Suspensions() {
-  const suspensions = useResource('suspensions', (signal) => admin.suspensions({}, signal));
+  const suspensions = usePages('suspensions', (cursor, signal) =>
+    admin.suspensions({}, cursor, signal),
+  );
   return (
     <List of={suspensions} label="Suspensions" empty="Nobody is suspended.">
       {(suspension) => (
@@ -205,7 +209,9 @@ export function Suspensions() {
 }
 
 export function Appeals() {
-  const appeals = useResource('appeals', (signal) => admin.appeals({ open: true }, signal));
+  const appeals = usePages('appeals', (cursor, signal) =>
+    admin.appeals({ open: true }, cursor, signal),
+  );
   const [answering, setAnswering] = useState<Appeal | null>(null);
   return (
     <>
@@ -302,7 +308,7 @@ function AppealForm({ appeal, onDone }: { appeal: Appeal; onDone: () => void }) 
 }
 
 export function Streams() {
-  const streams = useResource('admin-streams', (signal) => admin.streams({}, signal), {
+  const streams = usePages('admin-streams', (cursor, signal) => admin.streams({}, cursor, signal), {
     everyMs: EVERY_MS,
   });
   return (
@@ -344,7 +350,9 @@ export function Streams() {
 export function Audit() {
   const [action, setAction] = useState('');
   const [asked, setAsked] = useState('');
-  const lines = useResource(`audit/${asked}`, (signal) => admin.audit({ action: asked }, signal));
+  const lines = usePages(`audit/${asked}`, (cursor, signal) =>
+    admin.audit({ action: asked }, cursor, signal),
+  );
   return (
     <>
       <form

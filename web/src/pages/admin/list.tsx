@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import { explain } from '../../api/client';
-import type { Page } from '../../api/types';
-import type { Resource } from '../../api/use-resource';
+import type { Pages } from '../../api/use-pages';
+import { More } from '../../components/more';
 import { Button, Notice, Skeleton } from '../../components/ui';
 import css from './admin.module.css';
 
@@ -12,7 +12,7 @@ export function List<T extends { id: string }>({
   empty,
   children,
 }: {
-  of: Resource<Page<T>>;
+  of: Pages<T>;
   label: string;
   empty: string;
   children: (item: T) => ReactNode;
@@ -35,13 +35,16 @@ export function List<T extends { id: string }>({
   }
   if (of.data.items.length === 0) return <p className={css.nothing}>{empty}</p>;
   return (
-    <ul className={css.list} aria-label={label}>
-      {of.data.items.map((item) => (
-        <li key={item.id} className={css.item}>
-          {children(item)}
-        </li>
-      ))}
-    </ul>
+    <>
+      <ul className={css.list} aria-label={label}>
+        {of.data.items.map((item) => (
+          <li key={item.id} className={css.item}>
+            {children(item)}
+          </li>
+        ))}
+      </ul>
+      <More of={of} />
+    </>
   );
 }
 

@@ -3,7 +3,7 @@ import { Link } from 'wouter';
 import { admin, type Decision, type Report, type Scope } from '../../api/admin';
 import { explain } from '../../api/client';
 import { useSession } from '../../api/session';
-import { useResource } from '../../api/use-resource';
+import { usePages } from '../../api/use-pages';
 import { attempt } from '../../chat/cards';
 import { REASONS } from '../../components/report';
 import { Ago } from '../../components/time';
@@ -18,11 +18,12 @@ const EVERY_MS = 15_000;
 /** What people have reported: somebody takes one, looks, and decides with a reason. */
 export function Reports() {
   const [shown, setShown] = useState<Shown>('open');
-  const reports = useResource(
+  const reports = usePages(
     `reports/${shown}`,
-    (signal) =>
+    (cursor, signal) =>
       admin.reports(
         shown === 'mine' ? { status: 'claimed', mine: true } : { status: shown },
+        cursor,
         signal,
       ),
     { everyMs: EVERY_MS },

@@ -11,11 +11,13 @@ import {
   type Term,
 } from '../../api/moderation';
 import { useSession } from '../../api/session';
+import { usePages } from '../../api/use-pages';
 import { useResource, type Resource } from '../../api/use-resource';
 import { attempt } from '../../chat/cards';
 import { EmoteImage } from '../../chat/message-row';
 import { ModeControls } from '../../chat/modes';
 import { forgetEmotes } from '../../chat/use-emotes';
+import { More } from '../../components/more';
 import { toast } from '../../components/toasts';
 import {
   Button,
@@ -96,7 +98,7 @@ export function Loaded<T>({
   of,
   children,
 }: {
-  of: Resource<T>;
+  of: Omit<Resource<T>, 'put'>;
   children: (data: T) => React.ReactNode;
 }) {
   if (of.data !== undefined) return children(of.data);
@@ -353,7 +355,9 @@ function GuardCard(props: SettingsProps) {
 
 function Terms({ moderation }: { moderation: Moderation }) {
   const [kind, setKind] = useState<Term['kind']>('blocked');
-  const terms = useResource(`terms/${kind}`, (signal) => moderation.terms(kind, signal));
+  const terms = usePages(`terms/${kind}`, (cursor, signal) =>
+    moderation.terms(kind, cursor, signal),
+  );
   const [text, setText] = useState('');
   const [open, setOpen] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
@@ -435,6 +439,7 @@ function Terms({ moderation }: { moderation: Moderation }) {
             )
           }
         </Loaded>
+        <More of={terms} />
       </div>
     </Card>
   );
@@ -451,7 +456,7 @@ function People({
   about: string;
   moderation: Moderation;
 }) {
-  const holders = useResource(list, (signal) => moderation.holders(list, signal));
+  const holders = usePages(list, (cursor, signal) => moderation.holders(list, cursor, signal));
   const [login, setLogin] = useState('');
   const [fault, setFault] = useState<string | null>(null);
 
@@ -514,6 +519,7 @@ function People({
           )
         }
       </Loaded>
+      <More of={holders} />
     </Card>
   );
 }

@@ -2,6 +2,7 @@ import { useEffect, useMemo, useRef, useState, type SubmitEvent } from 'react';
 import { Link } from 'wouter';
 import { explain } from '../../api/client';
 import { moderationOf, type Moderation, type Person } from '../../api/moderation';
+import { usePages } from '../../api/use-pages';
 import { useResource } from '../../api/use-resource';
 import { attempt } from '../../chat/cards';
 import { ModeControls } from '../../chat/modes';
@@ -9,6 +10,7 @@ import { ChatView } from '../../chat/panel';
 import type { RoomState } from '../../chat/room';
 import { useChat } from '../../chat/use-chat';
 import { Icon } from '../../components/icon';
+import { More } from '../../components/more';
 import { Ago, useNow } from '../../components/time';
 import {
   Button,
@@ -310,7 +312,7 @@ const nameOf = (person: unknown): string | null => {
 };
 
 function ModLog({ room, moderation }: { room: RoomState; moderation: Moderation }) {
-  const log = useResource('log', (signal) => moderation.log(signal));
+  const log = usePages('log', (cursor, signal) => moderation.log(cursor, signal));
   const known = new Set(room.log.map((entry) => entry.id));
   const entries = [...room.log, ...(log.data?.items ?? []).filter(({ id }) => !known.has(id))];
   if (log.error !== undefined && entries.length === 0) {
@@ -319,20 +321,23 @@ function ModLog({ room, moderation }: { room: RoomState; moderation: Moderation 
   if (log.data === undefined && entries.length === 0) return <Skeleton className={css.ghost} />;
   if (entries.length === 0) return <p className={css.nothing}>Nothing was done yet.</p>;
   return (
-    <ul className={css.log} aria-label="Moderation log">
-      {entries.map((entry) => (
-        <li key={entry.id}>
-          <p>
-            <strong>{nameOf(entry.moderator) ?? 'Footlight'}</strong>{' '}
-            {actionText(entry.action, nameOf(entry.target ?? null), entry.data ?? {})}
-          </p>
-          <p className={css.why}>
-            <Ago at={entry.at} />
-            {entry.reason && <> · “{entry.reason}”</>}
-          </p>
-        </li>
-      ))}
-    </ul>
+    <>
+      <ul className={css.log} aria-label="Moderation log">
+        {entries.map((entry) => (
+          <li key={entry.id}>
+            <p>
+              <strong>{nameOf(entry.moderator) ?? 'Footlight'}</strong>{' '}
+              {actionText(entry.action, nameOf(entry.target ?? null), entry.data ?? {})}
+            </p>
+            <p className={css.why}>
+              <Ago at={entry.at} />
+              {entry.reason && <> · “{entry.reason}”</>}
+            </p>
+          </li>
+        ))}
+      </ul>
+      <More of={log} />
+    </>
   );
 }
 
@@ -340,7 +345,7 @@ function ModLog({ room, moderation }: { room: RoomState; moderation: Moderation 
 const changes = (room: RoomState) => room.log[0]?.id ?? '';
 
 function Bans({ room, moderation }: { room: RoomState; moderation: Moderation }) {
-  const bans = useResource('bans', (signal) => moderation.bans(signal));
+  const bans = usePages('bans', (cursor, signal) => moderation.bans(cursor, signal));
   const { reload } = bans;
   const change = changes(room);
   useEffect(() => reload(), [change, reload]);
@@ -353,40 +358,45 @@ function Bans({ room, moderation }: { room: RoomState; moderation: Moderation })
   }
   if (bans.data.items.length === 0) return <p className={css.nothing}>Nobody is banned.</p>;
   return (
-    <ul className={css.log} aria-label="Banned and timed out">
-      {bans.data.items.map((ban) => (
-        <li key={ban.user.id} className={css.withButton}>
-          <div>
-            <p>
-              <strong>{ban.user.display_name}</strong>{' '}
-              {ban.expires_at ? (
-                <Pill tone="warn">Timed out</Pill>
-              ) : (
-                <Pill tone="danger">Banned</Pill>
-              )}
-            </p>
-            <p className={css.why}>
-              {ban.moderator ? `${ban.moderator.display_name} · ` : ''}
-              <Ago at={ban.created_at} />
-              {ban.reason && <> · “{ban.reason}”</>}
-            </p>
-          </div>
-          <Button
-            small
-            look="quiet"
-            aria-label={`Let ${ban.user.display_name} chat again`}
-            onClick={() => void attempt(moderation.unban(ban.user.login)).then(reload)}
-          >
-            Lift
-          </Button>
-        </li>
-      ))}
-    </ul>
+    <>
+      <ul className={css.log} aria-label="Banned and timed out">
+        {bans.data.items.map((ban) => (
+          <li key={ban.user.id} className={css.withButton}>
+            <div>
+              <p>
+                <strong>{ban.user.display_name}</strong>{' '}
+                {ban.expires_at ? (
+                  <Pill tone="warn">Timed out</Pill>
+                ) : (
+                  <Pill tone="danger">Banned</Pill>
+                )}
+              </p>
+              <p className={css.why}>
+                {ban.moderator ? `${ban.moderator.display_name} · ` : ''}
+                <Ago at={ban.created_at} />
+                {ban.reason && <> · “{ban.reason}”</>}
+              </p>
+            </div>
+            <Button
+              small
+              look="quiet"
+              aria-label={`Let ${ban.user.display_name} chat again`}
+              onClick={() => void attempt(moderation.unban(ban.user.login)).then(reload)}
+            >
+              Lift
+            </Button>
+          </li>
+        ))}
+      </ul>
+      <More of={bans} />
+    </>
   );
 }
 
 function Requests({ room, moderation }: { room: RoomState; moderation: Moderation }) {
-  const requests = useResource('unban-requests', (signal) => moderation.unbanRequests(signal));
+  const requests = usePages('unban-requests', (cursor, signal) =>
+    moderation.unbanRequests(cursor, signal),
+  );
   const { reload } = requests;
   const change = changes(room);
   useEffect(() => reload(), [change, reload]);
@@ -401,33 +411,36 @@ function Requests({ room, moderation }: { room: RoomState; moderation: Moderatio
     return <p className={css.nothing}>Nobody asks to come back.</p>;
   }
   return (
-    <ul className={css.log} aria-label="Unban requests">
-      {requests.data.items.map((request) => (
-        <li key={request.id}>
-          <p>
-            <strong>{request.user.display_name}</strong>{' '}
-            {request.status !== 'open' && <Pill>{request.status}</Pill>}{' '}
-            <span className={css.why}>
-              <Ago at={request.created_at} />
-            </span>
-          </p>
-          <ul className={css.talk}>
-            {request.messages.map((message) => (
-              <li key={message.id}>
-                <b>{message.author?.display_name ?? 'Somebody'}</b> {message.text}
-              </li>
-            ))}
-          </ul>
-          {request.status === 'open' && (
-            <Answer
-              onAnswer={async (answer) => {
-                if (await attempt(moderation.answerUnban(request.id, answer))) reload();
-              }}
-            />
-          )}
-        </li>
-      ))}
-    </ul>
+    <>
+      <ul className={css.log} aria-label="Unban requests">
+        {requests.data.items.map((request) => (
+          <li key={request.id}>
+            <p>
+              <strong>{request.user.display_name}</strong>{' '}
+              {request.status !== 'open' && <Pill>{request.status}</Pill>}{' '}
+              <span className={css.why}>
+                <Ago at={request.created_at} />
+              </span>
+            </p>
+            <ul className={css.talk}>
+              {request.messages.map((message) => (
+                <li key={message.id}>
+                  <b>{message.author?.display_name ?? 'Somebody'}</b> {message.text}
+                </li>
+              ))}
+            </ul>
+            {request.status === 'open' && (
+              <Answer
+                onAnswer={async (answer) => {
+                  if (await attempt(moderation.answerUnban(request.id, answer))) reload();
+                }}
+              />
+            )}
+          </li>
+        ))}
+      </ul>
+      <More of={requests} />
+    </>
   );
 }
 
