@@ -11,7 +11,7 @@ const FOLLOWERS = [0, 10, 60, 1440, 10_080, 43_200];
 const DELAYS = [0, 2, 4, 6];
 
 /** What stands there may be a value that no choice names: one typed as a command. */
-function withCurrent(choices: readonly number[], current: number | null): number[] {
+export function withCurrent(choices: readonly number[], current: number | null): number[] {
   return current === null || choices.includes(current)
     ? [...choices]
     : [...choices, current].sort((a, b) => a - b);

@@ -58,6 +58,22 @@ export function useFollowing(channel: string): {
   };
 }
 
+/** How many follow a channel: what was last heard, be it from the channel or from one's own click. */
+export function useFollowers(channel: string, told: number): number {
+  const [count, setCount] = useState(told);
+  useEffect(() => setCount(told), [channel, told]);
+  useEffect(() => {
+    const listen = (of: string, now: Following) => {
+      if (of === channel) setCount(now.followers);
+    };
+    listeners.add(listen);
+    return () => {
+      listeners.delete(listen);
+    };
+  }, [channel]);
+  return count;
+}
+
 export function FollowButton({ channel, name }: { channel: string; name: string }) {
   const session = useSession();
   const { following, busy, toggle } = useFollowing(channel);

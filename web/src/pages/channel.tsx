@@ -5,7 +5,7 @@ import { useSession } from '../api/session';
 import type { Channel, LiveState } from '../api/types';
 import { useResource } from '../api/use-resource';
 import { Icon } from '../components/icon';
-import { FollowButton } from '../components/follow-button';
+import { FollowButton, useFollowers } from '../components/follow-button';
 import { LogoMark } from '../components/logo';
 import { ReportDialog } from '../components/report';
 import { Ago, Uptime } from '../components/time';
@@ -245,6 +245,7 @@ function Details({
   const session = useSession();
   const [reporting, setReporting] = useState(false);
   const own = session.user?.login === channel.login;
+  const followers = useFollowers(channel.login, channel.followers);
   const title = channel.title || (live ? `${channel.display_name} is live` : channel.display_name);
   return (
     <>
@@ -257,7 +258,7 @@ function Details({
             {(channel.display_name.toLowerCase() !== channel.login ||
               title === channel.display_name) && <span>@{channel.login}</span>}
             <span data-testid="followers">
-              {formatCount(channel.followers)} {channel.followers === 1 ? 'follower' : 'followers'}
+              {formatCount(followers)} {followers === 1 ? 'follower' : 'followers'}
             </span>
           </p>
         </div>

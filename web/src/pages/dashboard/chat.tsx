@@ -15,7 +15,8 @@ import { usePages } from '../../api/use-pages';
 import { useResource, type Resource } from '../../api/use-resource';
 import { attempt } from '../../chat/cards';
 import { EmoteImage } from '../../chat/message-row';
-import { ModeControls } from '../../chat/modes';
+import { ModeControls, withCurrent } from '../../chat/modes';
+import { spanOfMinutes } from '../../chat/room';
 import { forgetEmotes } from '../../chat/use-emotes';
 import { More } from '../../components/more';
 import { toast } from '../../components/toasts';
@@ -68,6 +69,7 @@ function ChatDashboard({ login }: { login: string }) {
                 </Card>
                 <AutoModCard settings={found} moderation={moderation} onChanged={settings.put} />
                 <LinksCard settings={found} moderation={moderation} onChanged={settings.put} />
+                <ShieldCard settings={found} moderation={moderation} onChanged={settings.put} />
                 <GuardCard settings={found} moderation={moderation} onChanged={settings.put} />
               </>
             )}
@@ -272,10 +274,13 @@ function LinksCard(props: SettingsProps) {
   );
 }
 
-function GuardCard(props: SettingsProps) {
+/** What the shield switches on; the stricter of this and the modes holds. */
+function ShieldCard(props: SettingsProps) {
   const { settings, moderation } = props;
-  const { set } = useSetting(props);
-  const { raid_guard: guard, shield_settings: shield } = settings;
+  const { busy, set } = useSetting(props);
+  const { shield_settings: shield } = settings;
+  const change = (changes: Partial<ModerationSettings['shield_settings']>) =>
+    set({ shield_settings: { ...shield, ...changes } });
   return (
     <Card
       title="Shield"
@@ -298,11 +303,9 @@ function GuardCard(props: SettingsProps) {
         <Select
           label="It makes chat slow"
           value={shield.slow_s ?? 0}
-          onChange={(event) =>
-            set({ shield_settings: { ...shield, slow_s: Number(event.target.value) } })
-          }
+          onChange={(event) => change({ slow_s: Number(event.target.value) })}
         >
-          {[0, 5, 10, 30, 60, 120].map((seconds) => (
+          {withCurrent([0, 5, 10, 30, 60, 120], shield.slow_s ?? null).map((seconds) => (
             <option key={seconds} value={seconds}>
               {seconds === 0 ? 'No' : `One message in ${seconds} s`}
             </option>
@@ -312,41 +315,93 @@ function GuardCard(props: SettingsProps) {
           label="It lets only followers write"
           value={shield.followers_min ?? 'off'}
           onChange={(event) =>
-            set({
-              shield_settings: {
-                ...shield,
-                followers_min: event.target.value === 'off' ? null : Number(event.target.value),
-              },
+            change({
+              followers_min: event.target.value === 'off' ? null : Number(event.target.value),
             })
           }
         >
           <option value="off">No</option>
-          <option value="0">Every follower</option>
-          <option value="10">Following for 10 minutes</option>
-          <option value="60">Following for an hour</option>
-          <option value="1440">Following for a day</option>
+          {withCurrent([0, 10, 60, 1440], shield.followers_min ?? null).map((minutes) => (
+            <option key={minutes} value={minutes}>
+              {minutes === 0 ? 'Every follower' : `Following for ${spanOfMinutes(minutes)}`}
+            </option>
+          ))}
         </Select>
+        {(
+          [
+            ['emote_only', 'It lets only emotes through'],
+            ['unique_chat', 'It refuses what was just said'],
+          ] as const
+        ).map(([key, label]) => (
+          <Switch
+            key={key}
+            label={label}
+            checked={shield[key] ?? false}
+            busy={busy}
+            onChange={(on) => change({ [key]: on })}
+          />
+        ))}
+        <div className={css.level}>
+          <span>AutoMod while it is up</span>
+          <LevelSelect
+            label="AutoMod while the shield is up"
+            value={shield.automod ?? 0}
+            onChange={(automod) => change({ automod })}
+          />
+        </div>
+      </div>
+    </Card>
+  );
+}
+
+const FLOODS = [20, 50, 100, 300];
+const WINDOWS = [10, 30, 60, 300];
+
+/** When people come too fast: moderators are told, or the shield goes up. */
+function GuardCard(props: SettingsProps) {
+  const { raid_guard: guard } = props.settings;
+  const { busy, set } = useSetting(props);
+  const change = (changes: Partial<ModerationSettings['raid_guard']>) =>
+    set({ raid_guard: { ...guard, window_s: guard.window_s ?? 30, ...changes } });
+  const kinds = [
+    ['joins', 'A flood of people is', 'people come'],
+    ['follows', 'A flood of followers is', 'new followers'],
+  ] as const;
+  return (
+    <Card title="Flood guard" about="Tells moderators when more come at once than is natural.">
+      <div className={css.form}>
+        {kinds.map(([key, label, unit]) => (
+          <Select
+            key={key}
+            label={label}
+            value={guard[key] ?? 0}
+            onChange={(event) => change({ [key]: Number(event.target.value) || null })}
+          >
+            <option value={0}>not watched for</option>
+            {withCurrent(FLOODS, guard[key] ?? null).map((count) => (
+              <option key={count} value={count}>
+                {count} {unit}
+              </option>
+            ))}
+          </Select>
+        ))}
         <Select
-          label="Watch for floods"
-          hint="How many people join within half a minute before it is taken for one."
-          value={guard.joins ?? 0}
-          onChange={(event) => {
-            const joins = Number(event.target.value) || null;
-            set({ raid_guard: { ...guard, joins, window_s: 30 } });
-          }}
+          label="within"
+          value={guard.window_s ?? 30}
+          onChange={(event) => change({ window_s: Number(event.target.value) })}
         >
-          <option value={0}>Do not watch</option>
-          {[20, 50, 100, 300].map((joins) => (
-            <option key={joins} value={joins}>
-              {joins} people
+          {withCurrent(WINDOWS, guard.window_s ?? null).map((seconds) => (
+            <option key={seconds} value={seconds}>
+              {seconds} s
             </option>
           ))}
         </Select>
         <Switch
           label="The shield goes up by itself"
-          hint="Else moderators are told."
+          hint="Else moderators are told, and decide."
           checked={guard.shield ?? false}
-          onChange={(on) => set({ raid_guard: { ...guard, shield: on } })}
+          busy={busy}
+          onChange={(shield) => change({ shield })}
         />
       </div>
     </Card>

@@ -44,7 +44,7 @@ export default function ModerationPage({ login }: { login: string }) {
   const [tab, setTab] = useState<Tab>('log');
   const [asking, setAsking] = useState<Asking>(null);
   const root = useRef<HTMLDivElement>(null);
-  const held = useHeld(room, moderation);
+  const held = useHeld(room, moderation, clockOffsetMs);
 
   useEffect(() => {
     const focus = (selector: string, in_: Area) => {
@@ -204,7 +204,7 @@ interface HeldItem {
 }
 
 /** What waits now: what was there when the page came, and what has come since. */
-function useHeld(room: RoomState, moderation: Moderation): HeldItem[] {
+function useHeld(room: RoomState, moderation: Moderation, clockOffsetMs: number): HeldItem[] {
   const asked = useResource(
     `held/${room.channelId ?? ''}/${room.epoch ?? ''}`,
     async (signal): Promise<HeldItem[]> =>
@@ -216,7 +216,7 @@ function useHeld(room: RoomState, moderation: Moderation): HeldItem[] {
         : [],
     { everyMs: 30_000 },
   );
-  const now = useNow(1000).getTime();
+  const now = useNow(1000).getTime() + clockOffsetMs;
   return useMemo(() => {
     const decided = new Set(room.heldDecided);
     const all = new Map<string, HeldItem>();
