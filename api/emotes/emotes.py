@@ -155,15 +155,25 @@ async def install_global_set(database: Database, storage: Storage, renderer: Ren
 
 async def _install(database: Database, storage: Storage, renderer: Renderer) -> None:
     async with database.session() as session:
-        # One process adds them; the others find them added when they have waited.
-        await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         there = {emote.code for emote in await list_emotes(session, None)}
-        missing = [file for file in sorted(GLOBAL_SET.glob("*.webp")) if file.stem not in there]
-        for file in missing:
-            rendered = await renderer.render(file.read_bytes())
-            emote_id = await next_id(session)
-            await store(storage, emote_id, rendered)
-            session.add(Emote(id=emote_id, code=file.stem, animated=rendered.animated))
-        if missing:
-            await emit(session, EmotesChanged(channel_id=None))
-            log.info("global_emotes_added", count=len(missing))
+    missing = [file for file in sorted(GLOBAL_SET.glob("*.webp")) if file.stem not in there]
+    for file in missing:
+        # Outside of the transaction: drawing may take longer than one may stay idle.
+        rendered = await renderer.render(file.read_bytes())
+        async with database.session() as session:
+            await _add_global(session, storage, file.stem, rendered)
+    if missing:
+        log.info("global_emotes_added", count=len(missing))
+
+
+async def _add_global(
+    session: AsyncSession, storage: Storage, code: str, rendered: Rendered
+) -> None:
+    # One process adds it; the others find it added when they have waited.
+    await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    if any(emote.code == code for emote in await list_emotes(session, None)):
+        return
+    emote_id = await next_id(session)
+    await store(storage, emote_id, rendered)
+    session.add(Emote(id=emote_id, code=code, animated=rendered.animated))
+    await emit(session, EmotesChanged(channel_id=None))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 from playwright.async_api import Browser, Locator, expect
 
@@ -54,9 +55,20 @@ class Room:
     names: dict[str, str]
 
 
+async def emotes_there(stage: Stage) -> None:
+    """Wait until a new instance has its own emotes: it draws them after it is ready."""
+    async with httpx.AsyncClient(base_url=stage.http, timeout=10) as client:
+
+        async def drawn() -> bool:
+            return bool((await client.get("/api/v1/emotes/global")).json()["items"])
+
+        await eventually_async(drawn, within_s=60, what="the site's own emotes")
+
+
 @contextlib.asynccontextmanager
 async def room(stage: Stage, browser: Browser) -> AsyncIterator[Room]:
     """Everybody is in and may write."""
+    await emotes_there(stage)
     async with (
         stage.channel() as channel,
         visitor(browser, stage.http) as ann,

@@ -8,6 +8,9 @@ export interface EmoteSets {
   all: readonly Emote[];
 }
 
+/** After a failure, and while a new site has none of its own yet, they are asked for again, ms. */
+const RETRY_MS = 10_000;
+
 const NONE: EmoteSets = { channel: [], global: [], all: [] };
 const cache = new Map<string, Promise<EmoteSets>>();
 
@@ -25,16 +28,23 @@ export function useEmotes(channel: string): EmoteSets {
   const [sets, setSets] = useState(NONE);
   useEffect(() => {
     let here = true;
-    const asked = cache.get(channel) ?? load(channel);
-    cache.set(channel, asked);
-    asked.then(
-      (found) => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    function ask() {
+      const asked = cache.get(channel) ?? load(channel);
+      cache.set(channel, asked);
+      const again = () => {
+        cache.delete(channel);
+        if (here) timer = setTimeout(ask, RETRY_MS);
+      };
+      asked.then((found) => {
         if (here) setSets(found);
-      },
-      () => cache.delete(channel),
-    );
+        if (found.global.length === 0) again();
+      }, again);
+    }
+    ask();
     return () => {
       here = false;
+      clearTimeout(timer);
     };
   }, [channel]);
   return sets;
