@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import itemgetter
 
 from chat import (
     barring,
@@ -61,6 +62,7 @@ async def build(service: Service) -> None:
     desk = Desk(database, store, reload, rooms, history, settings, metrics)
     hub.typed, hub.decide = Typed(desk).obey, desk.decide
     hub.hold = partial(messages.hold, desk)
+    hub.voted = partial(polls.voted, desk)
     presence = Presence(store, rooms)
     watch = Watch(desk)
     hub.joins = watch.joined
@@ -90,7 +92,8 @@ async def build(service: Service) -> None:
     service.spawn(watch.run(), "watch")
     happened = reactions.on_event(store, watch)
     service.spawn(bus.consume("chat", reactions.HANDLED, happened), "events")
-    await bus.respond(CHAT_DECIDE, desk.decide, queue="chat")
+    # A channel's decisions keep their order; a slow one holds up no other channel.
+    await bus.respond(CHAT_DECIDE, desk.decide, queue="chat", lane=itemgetter("channel_id"))
     http = make_app(service)
     irc_gateway.add_validate(http, people)
     await service.listen(http, settings.chat_listen)

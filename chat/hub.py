@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from chat import automod, commands, emotes, facts, history, wire, wordlists
 from chat.commands import Me
@@ -43,6 +43,13 @@ LINK_RANKS = {
 }
 
 
+class Vote(NamedTuple):
+    """What somebody has voted for."""
+
+    poll: str
+    choice: int
+
+
 @dataclass(frozen=True)
 class Joined:
     """What somebody who enters a room is given."""
@@ -52,6 +59,8 @@ class Joined:
     history: list[Event]
     offset: int
     recovered: bool
+    # The room's poll, with what they have voted for.
+    poll: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,8 @@ class Notice:
 
     code: str
     message: str
+    # The whole room is told of it as well.
+    is_told: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,8 @@ class Hub:
         self.typed: Typed | None = None
         self.hold: Hold | None = None
         self.decide: Decide | None = None
+        # What a user has voted for in a poll.
+        self.voted: Callable[[int, int], Awaitable[int | None]] | None = None
         self.joins: Callable[[Room, Session], None] | None = None
 
     # --- coming and going -------------------------------------------------------------------------
@@ -147,14 +160,24 @@ class Hub:
         # Kept open while the rest is looked up.
         room.idle_since = None
         member = session.members.get(room) or await self._member(session, room)
+        vote = await self._vote(session, room)
         if since is None:
             room.enter(session, member)
             shown, offset = room.shown(member.standing.can_moderate)
             self._has_joined(room, session)
-            return Joined(room, member, shown, offset, False)
-        return await self._rejoin(session, room, member, since)
+            return Joined(room, member, shown, offset, False, _poll(room, vote))
+        return await self._rejoin(session, room, member, since, vote)
 
-    async def _rejoin(self, session: Session, room: Room, member: Member, since: int) -> Joined:
+    async def _vote(self, session: Session, room: Room) -> Vote | None:
+        if session.user is None or room.poll is None or self.voted is None:
+            return None
+        poll_id = room.poll["id"]
+        choice = await self.voted(int(poll_id), session.user.id)
+        return None if choice is None else Vote(poll_id, choice)
+
+    async def _rejoin(
+        self, session: Session, room: Room, member: Member, since: int, vote: Vote | None
+    ) -> Joined:
         moderator = member.standing.can_moderate
         missed: list[Event] = []
         reached = since
@@ -172,8 +195,8 @@ class Hub:
         self._has_joined(room, session)
         shown, offset = room.shown(moderator)
         if complete and offset == reached:
-            return Joined(room, member, missed, offset, True)
-        return Joined(room, member, shown, offset, False)
+            return Joined(room, member, missed, offset, True, _poll(room, vote))
+        return Joined(room, member, shown, offset, False, _poll(room, vote))
 
     async def _since(self, room: Room, after: int, until: int) -> list[Event] | None:
         try:
@@ -195,9 +218,10 @@ class Hub:
     async def _member(self, session: Session, room: Room) -> Member:
         if session.user is None:
             return ANONYMOUS
+        rev = room.rev
         async with self._database.session() as db:
             standing, spoke = await facts.standing(db, room.id, session.user)
-        return Member(standing, spoke)
+        return Member(standing, spoke, rev)
 
     def part(self, session: Session, login: str) -> None:
         """Leave a room. Raises NotFound when one is not in it."""
@@ -291,7 +315,6 @@ class Hub:
                 continue
             except Stale:
                 await self.rooms.refresh(room)
-                await self.restand(room, session)
                 continue
             if accepted.held:
                 return await self._hold(session, room, frame, accepted)
@@ -329,12 +352,23 @@ class Hub:
         await self.decide({"op": op, "channel_id": room.id, "actor": actor, **fields})
 
     async def _current(self, session: Session, room: Room) -> Member:
-        """The sender's place; read again when it says that they may not write, which may be over."""
+        """The sender's place; read again when it is older than the room's revision, and when it says
+        that they may not write, which may be over.
+        """
         member = session.members.get(room)
         if member is None:
             raise NotFound("Join the channel first.", code="not_joined", field="channel")
         standing = member.standing
-        if standing.banned or standing.timed_out_until or standing.warning or standing.suspended:
+        # The room may have been read again because of somebody else's message, before the word that
+        # somebody's role has changed came through.
+        is_old = member.rev != room.rev
+        if (
+            is_old
+            or standing.banned
+            or standing.timed_out_until
+            or standing.warning
+            or standing.suspended
+        ):
             return await self.restand(room, session)
         return member
 
@@ -361,6 +395,13 @@ class Hub:
 
 
 ANONYMOUS = Member(Standing(), True)
+
+
+def _poll(room: Room, vote: Vote | None) -> dict[str, Any] | None:
+    """The room's poll for one who enters. It may be another one than they have voted in."""
+    if room.poll is None or vote is None or vote.poll != room.poll["id"]:
+        return room.poll
+    return {**room.poll, "voted": vote.choice}
 
 
 def may_link(room: RoomFacts, standing: Standing) -> bool:

@@ -6,6 +6,7 @@ sockets that get the same bytes: those with the same capabilities and the same w
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -27,6 +28,8 @@ from core.errors import DomainError, Malformed, NotFound, Unauthorized
 PATH = "/"
 # Clients send a line a message; what reads them from a file may send a few.
 LINES = 32
+# Who has not said who they are by then leaves.
+REGISTRATION_S = 15.0
 
 
 class IrcDialect:
@@ -101,6 +104,7 @@ class IrcHandler:
         "_hub",
         "_login",
         "_nick",
+        "_registration",
         "_token",
         "capabilities",
         "session",
@@ -128,12 +132,11 @@ class IrcHandler:
         # Set once registered: the login, or the name of a reader.
         self._login: str | None = None
         self._anonymous = False
+        # Ends those who do not register; None afterwards, since a timer is as much as a room.
+        self._registration: asyncio.TimerHandle | None = asyncio.get_running_loop().call_later(
+            REGISTRATION_S, connection.drop, "handshake"
+        )
         hub.opened(self.session)
-
-    @property
-    def is_registered(self) -> bool:
-        """Whether they have said who they are."""
-        return self._login is not None
 
     async def handle(self, message: bytes) -> None:
         """Work on one WebSocket message, which may hold several lines."""
@@ -164,7 +167,13 @@ class IrcHandler:
 
     def closed(self) -> None:
         """The socket is gone."""
+        self._stop_waiting()
         self._hub.closed(self.session)
+
+    def _stop_waiting(self) -> None:
+        if self._registration is not None:
+            self._registration.cancel()
+            self._registration = None
 
     def _write(self, *lines: Message) -> None:
         if data := self._dialect.write(lines):
@@ -220,7 +229,7 @@ class IrcHandler:
         if self._nick is None:
             return True
         if self._anonymous:
-            self._login = self._nick
+            self._registered(self._nick)
             self._write(*irc_replies.welcome(self._nick))
             return True
         if self._token is None:
@@ -234,9 +243,13 @@ class IrcHandler:
             return False
         # Whatever the NICK was: the token says who it is, as on Twitch.
         who = self._person()
-        self._login = who.login
+        self._registered(who.login)
         self._write(*irc_replies.welcome(who.login), irc_replies.global_user_state(who))
         return True
+
+    def _registered(self, login: str) -> None:
+        self._login = login
+        self._stop_waiting()
 
     def _person(self, member: Member | None = None) -> Person:
         user = self.session.user
@@ -279,7 +292,7 @@ class IrcHandler:
             channel = self._room_of(channel, text)
             answer = await self._hub.say(self.session, channel, text, self.session.tag, reply_to)
         except DomainError as error:
-            self._write(irc_replies.refusal(channel, error))
+            self._write(irc_replies.refusal(channel, error), *self._unchanged(channel, error))
             return
         if answer is not None:
             self._answer(channel, answer)
@@ -293,8 +306,21 @@ class IrcHandler:
             return next(iter(self.session.members)).channel.login
         return channel
 
+    def _unchanged(self, channel: str, error: DomainError) -> list[Message]:
+        """How a mode stands that was asked for in vain. For slow and followers-only mode tmi.js knows no
+        notice and waits for the state.
+        """
+        mode = irc_replies.MODES_IN_VAIN.get(error.code)
+        room = self._hub.rooms.find(channel)
+        if mode is None or room is None:
+            return []
+        state = irc_replies.room_state(
+            channel, str(room.id), {mode: room.facts.modes.public()[mode]}
+        )
+        return [] if state is None else [state]
+
     def _answer(self, channel: str, answer: Notice) -> None:
-        if self._dialect.commands and answer.code in irc_replies.TOLD_TO_ALL:
+        if self._dialect.commands and answer.is_told:
             return
         self._write(notice(channel, answer.code, answer.message))
 

@@ -312,12 +312,14 @@ _MODES = {
     "slow_s": ("slow", "slow mode"),
     "followers_min": ("followers", "followers-only mode"),
 }
-MODE_CODES = frozenset(
-    f"{name}_{state}" for name, _ in _MODES.values() for state in ("on", "off")
-) | {"followers_on_zero"}
-
-# What a whole room is told, and who has done it with it: they need no answer of their own.
-TOLD_TO_ALL = MODE_CODES | {"clear_success"}
+# Codes of modes that are as they were to become already.
+MODES_IN_VAIN = {
+    "already_slow_on": "slow_s",
+    "already_slow_off": "slow_s",
+    "already_followers_on": "followers_min",
+    "already_followers_on_zero": "followers_min",
+    "already_followers_off": "followers_min",
+}
 
 
 def _settings(channel: str, room_id: str, changed: Mapping[str, Any]) -> list[Message]:

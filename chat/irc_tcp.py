@@ -22,9 +22,6 @@ from core.settings import Settings
 
 log = logger(__name__)
 
-# Who has not said who they are by then leaves.
-REGISTRATION_S = 15.0
-
 
 class IrcSockets:
     """Every TCP connection of this process."""
@@ -118,8 +115,6 @@ class IrcSocket(asyncio.Protocol):
             self._sockets.hub, self, address, framed=False, complain=self._complain
         )
         self._sockets.open.add(self)
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(REGISTRATION_S, self._registration_is_over)
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -154,10 +149,6 @@ class IrcSocket(asyncio.Protocol):
             handler.closed()
 
     # --- lines ------------------------------------------------------------------------------------
-
-    def _registration_is_over(self) -> None:
-        if self._handler is not None and not self._handler.is_registered:
-            self.drop("handshake")
 
     def _complain(self) -> bool:
         return self._pays(gateway.BAD_COST)
@@ -202,8 +193,6 @@ class IrcSocket(asyncio.Protocol):
         self._closing = True
         self._transport.close()
         loop = asyncio.get_running_loop()
-        if self._timer is not None:
-            self._timer.cancel()
         self._timer = loop.call_later(gateway.CLOSE_S, self._transport.abort)
 
     def drop(self, why: str) -> None:

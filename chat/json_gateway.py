@@ -120,7 +120,7 @@ def joined_frame(session: Session, joined: Joined) -> bytes:
             "epoch": room.epoch,
             "recovered": joined.recovered,
             "pinned": room.facts.pinned.get("message"),
-            "poll": room.poll,
+            "poll": joined.poll,
             "raid": room.raid,
             "viewers": max(room.viewers, room.size),
         }

@@ -42,8 +42,8 @@ class Room:
         # Sockets over all processes, as last told.
         self.viewers = 0
         # What is under way, as its last event: {} or a poll's or a raid's frame.
-        self.poll: dict[str, object] | None = None
-        self.raid: dict[str, object] | None = None
+        self.poll: dict[str, Any] | None = None
+        self.raid: dict[str, Any] | None = None
         self.groups: dict[Group, set[Session]] = {}
         self.by_user: dict[int, set[Session]] = {}
         # Events that came while the room was being loaded.

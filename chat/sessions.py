@@ -88,6 +88,10 @@ class Connection(Protocol):
         """Say goodbye and close."""
         ...
 
+    def drop(self, why: str) -> None:
+        """End it without a word, and count it."""
+        ...
+
 
 @dataclass(slots=True)
 class Member:
@@ -96,6 +100,8 @@ class Member:
     standing: Standing
     # Whether they have written here before.
     spoke: bool
+    # The room's revision before this was read: at a later one it has to be read again.
+    rev: str = ""
 
 
 class Session:

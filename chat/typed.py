@@ -24,6 +24,7 @@ from core.errors import Conflict, DomainError, Forbidden, Invalid
 
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 _ANYBODY = ("poll.vote",)
+CLEARED = Notice("clear_success", "The chat has been cleared.", is_told=True)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Typed:
                 notice = Notice("delete_message_success", "The message has been deleted.")
                 return "message.delete", {"message_id": message_id}, notice
             case commands.Clear():
-                return "messages.clear", {}, Notice("clear_success", "The chat has been cleared.")
+                return "messages.clear", {}, CLEARED
             case commands.SetRole(login, role, on):
                 fields = {"user_id": await self._user_id(login), "role": str(role)}
                 name = "mod" if role == Grant.MODERATOR else "vip"
@@ -128,8 +129,9 @@ class Typed:
         is_off = value is None if name == "followers_min" else not value
         if before == value:
             raise Conflict("It is that way already.", code=f"already_{(off if is_off else on)[0]}")
-        await self._decide(session, room, "settings.set", changes={name: value})
-        return Notice(*(off if is_off else on))
+        answer = await self._decide(session, room, "settings.set", changes={name: value})
+        # Where the shield asks for more, nothing changes that the room would be told of.
+        return Notice(*(off if is_off else on), is_told=name in answer["changed"])
 
     async def _color(self, session: Session, room: Room, value: str) -> Notice:
         user = session.user

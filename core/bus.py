@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
@@ -34,6 +35,7 @@ from core.errors import (
     Unavailable,
 )
 from core.events import STREAM_NAME, SUBJECT_PREFIX, Event, decode
+from core.lanes import Lanes
 from core.logs import logger
 from core.settings import Settings
 
@@ -46,9 +48,14 @@ DUPLICATE_WINDOW_S = 120
 RECONNECT_S = 0.5
 ACK_WAIT_S = 30.0
 FETCH_S = 5.0
+# Questions that one responder works on side by side, and that may wait behind one of them: each of
+# those has an asker who gives up within seconds.
+ANSWERED_AT_ONCE, WAITING_IN_LANE = 16, 64
 
 Handler = Callable[[Event], Awaitable[None]]
 Responder = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
+# Of a question; those with the same are answered in the order in which they came.
+Lane = Callable[[dict[str, Any]], Hashable]
 
 
 def obey_cancellation() -> None:
@@ -71,7 +78,8 @@ class Bus:
         self._replicas = settings.nats_replicas
         self._js = client.jetstream(timeout=settings.request_timeout_s)
         self._first_connection = asyncio.Event()
-        self._responders: list[tuple[str, Responder, str]] = []
+        self._responders: list[tuple[_Answering, str]] = []
+        self._subscriptions: list[tuple[Subscription, _Answering]] = []
         self._begun = False
 
     @property
@@ -101,12 +109,13 @@ class Bus:
         """Connect, however long it takes; then the client itself reconnects for ever."""
         self._begun = True
         await _connect(self._client, settings)
-        for subject, answer, queue in self._responders:
-            await self._subscribe(subject, answer, queue)
+        for answering, queue in self._responders:
+            await self._subscribe(answering, queue)
         self._first_connection.set()
 
     async def close(self, timeout_s: float) -> None:
-        """Close the connection, if one was ever begun."""
+        """Close the connection, if one was ever begun, when what was asked is answered."""
+        await self._stop_answering(timeout_s)
         if self._begun:
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 await asyncio.wait_for(self._client.close(), timeout_s)
@@ -232,32 +241,83 @@ class Bus:
             raise _retold(content["error"])
         return content
 
-    async def respond(self, subject: str, answer: Responder, *, queue: str = "") -> None:
+    async def respond(
+        self, subject: str, answer: Responder, *, queue: str = "", lane: Lane | None = None
+    ) -> None:
         """Answer questions on `subject` from now, or from when there is a connection, until it is
         closed.
 
-        Of the processes that name the same `queue`, one gets each question. `answer` may return None
-        to leave the question to another process that also listens. A
-        DomainError from it reaches the asker as it is.
+        Of the processes that name the same `queue`, one gets each question. Questions are answered in
+        the order in which they come; with a `lane`, those of different lanes side by side. `answer`
+        may return None to leave the question to another process that also listens. A DomainError
+        from it reaches the asker as it is.
         """
+        answering = _Answering(subject, answer, lane or _one_lane)
         if self._first_connection.is_set():
-            await self._subscribe(subject, answer, queue)
+            await self._subscribe(answering, queue)
         else:
-            self._responders.append((subject, answer, queue))
+            self._responders.append((answering, queue))
 
-    async def _subscribe(self, subject: str, answer: Responder, queue: str) -> None:
-        async def reply(message: Msg) -> None:
-            try:
-                content = await answer(json.loads(message.data))
-            except DomainError as error:
-                content = {"error": _told(error)}
-            except Exception:
-                log.exception("request_failed", subject=subject)
-                content = {"error": _told(Unavailable("The request could not be answered."))}
-            if content is not None and message.reply:
-                await message.respond(json.dumps(content).encode())
+    async def _subscribe(self, answering: _Answering, queue: str) -> None:
+        subscription = await self._client.subscribe(answering.subject, queue, cb=answering.take)
+        self._subscriptions.append((subscription, answering))
 
-        await self._client.subscribe(subject, queue, cb=reply)
+    async def _stop_answering(self, within_s: float) -> None:
+        """Take no more questions, and answer those that were taken."""
+        subscriptions, self._subscriptions = self._subscriptions, []
+        for subscription, _answering in subscriptions:
+            with contextlib.suppress(NatsError, OSError):
+                await subscription.unsubscribe()
+        for _subscription, answering in subscriptions:
+            await answering.lanes.finish(within_s)
+
+
+class _Answering:
+    """The questions on one subject."""
+
+    def __init__(self, subject: str, answer: Responder, lane: Lane) -> None:
+        self.subject = subject
+        self.lanes = Lanes(self._work, ANSWERED_AT_ONCE, WAITING_IN_LANE)
+        self._answer = answer
+        self._lane = lane
+
+    async def take(self, message: Msg) -> None:
+        """A question has come; the next one is taken when this returns."""
+        try:
+            question = json.loads(message.data)
+            lane = self._lane(question)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            await self._reply(message, {"error": _told(Malformed("The question is unreadable."))})
+            return
+        if not await self.lanes.put(lane, (question, message)):
+            busy = Unavailable("Too much is asked for at once. Try again in a moment.")
+            await self._reply(message, {"error": _told(busy)})
+
+    async def _work(self, asked: tuple[dict[str, Any], Msg]) -> None:
+        question, message = asked
+        content: Mapping[str, Any] | None
+        try:
+            content = await self._answer(question)
+        except DomainError as error:
+            content = {"error": _told(error)}
+        except Exception:
+            log.exception("request_failed", subject=self.subject)
+            content = {"error": _told(Unavailable("The request could not be answered."))}
+        if content is not None:
+            await self._reply(message, content)
+
+    async def _reply(self, message: Msg, content: Mapping[str, Any]) -> None:
+        if not message.reply:
+            return
+        try:
+            await message.respond(json.dumps(content).encode())
+        except (NatsError, OSError) as error:
+            # The asker has been told already that nobody answers.
+            log.warning("answer_lost", subject=self.subject, error=repr(error))
+
+
+def _one_lane(_question: Mapping[str, Any]) -> None:
+    """All questions are in the same lane."""
 
 
 _KINDS: dict[str, type[DomainError]] = {

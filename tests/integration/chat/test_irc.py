@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from chat import irc
+from chat import irc, irc_gateway
 from cli.instance import free_port
 from core.app_tokens import Scope
 from core.settings import Settings
@@ -134,6 +134,22 @@ async def test_somebody_without_a_name_reads(irc_of: Irc, chat: Chat, world: Wor
         )
         await client.say(channel, "me too")
         await client.next("@msg-id=msg_verified_email :tmi.twitch.tv NOTICE")
+
+
+@pytest.mark.parametrize("way", ["tcp", "websocket"])
+async def test_who_does_not_say_who_they_are_leaves(
+    chat: Chat, world: World, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(irc_gateway, "REGISTRATION_S", 2.0)
+    async with AsyncExitStack() as stack:
+        irc_of = Irc(chat, world, stack)
+        named = await getattr(irc_of, way)()
+        await named.log_in(None)
+        silent = await getattr(irc_of, way)()
+        await silent.send("CAP REQ :twitch.tv/tags", "PING :still here", "NICK somebody")
+        await silent.closed()
+        # Their time was over before.
+        await named.barrier()
 
 
 async def test_a_room_that_is_not_there(irc_of: Irc, world: World) -> None:
@@ -279,6 +295,30 @@ async def test_modes(irc_of: Irc, world: World, on: str, off: str, name: str, st
             assert line.count(";") == 1, "a partial state names what has changed and the room"
         # Said to the whole room, so not once more to who did it.
         assert not any("NOTICE" in line for line in await owner.barrier())
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "state"),
+    [
+        ("/slowoff", "already_slow_off", "slow=0"),
+        ("/followersoff", "already_followers_off", "followers-only=-1"),
+        ("/emoteonlyoff", "already_emote_only_off", ""),
+        ("/subscribersoff", "already_subs_off", ""),
+        ("/r9kbetaoff", "already_r9k_off", ""),
+    ],
+)
+async def test_a_mode_that_is_so_already(
+    irc_of: Irc, world: World, text: str, code: str, state: str
+) -> None:
+    """tmi.js takes the notice for an answer, but of slow and followers-only mode wants to see the state."""
+    channel = await world.person("chan")
+    owner, viewer = await irc_of.joined(channel, channel), await irc_of.joined(channel, None)
+    await owner.say(channel, text)
+    told = await owner.barrier()
+    assert told[0].startswith(f"@msg-id={code} :tmi.twitch.tv NOTICE #{channel.login} :")
+    partial = f"@{state};room-id={channel.id} :tmi.twitch.tv ROOMSTATE #{channel.login}"
+    assert told[1:] == ([partial] if state else [])
+    assert await viewer.barrier() == []
 
 
 async def test_what_keeps_a_message_out_is_told_with_twitchs_ids(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from chat.store import Store
 from core.bus import open_bus
+from core.cache import open_redis
+from core.db.models import ChatBan, ChatSuspicious
 from core.errors import DomainError
 from core.events import CHAT_DECIDE
 from tests.chat_kit import Chat, Person, World
@@ -60,6 +66,7 @@ async def test_a_ban_holds_everywhere_when_it_is_answered(
 async def test_timeouts_end_by_themselves(chat: Chat, world: World) -> None:
     channel, ann = await world.person("chan"), await world.person("ann")
     owner, a = await chat.joined(channel, channel), await chat.joined(channel, ann)
+    began = time.monotonic()
     answer = await owner.say(channel, f"/timeout {ann.login} 4 calm down")
     assert answer["code"] == "timeout_success"
     assert (await a.next("cleared"))["duration_s"] == 4
@@ -71,6 +78,54 @@ async def test_timeouts_end_by_themselves(chat: Chat, world: World) -> None:
         return bool((await a.say(channel, "hm"))["type"] == "message")
 
     assert await eventually_async(speaks, within_s=10, what="the timeout is over")
+    assert time.monotonic() - began >= 4
+
+
+async def test_a_slow_decision_holds_up_its_own_channel_only(chat: Chat, world: World) -> None:
+    slow, quick, ann = [await world.person(name) for name in ("slow", "quick", "ann")]
+    over = datetime.now(UTC) - timedelta(days=1)
+    async with world.database.session() as session:
+        session.add(ChatBan(channel_id=slow.id, user_id=ann.id, reason="", expires_at=over))
+    a = await chat.joined(slow, ann)
+    async with open_bus(world.settings) as bus, world.database.session() as session:
+        await bus.connected()
+        # The ban's row is locked: who wants to write it waits.
+        await session.get(ChatBan, (slow.id, ann.id), with_for_update=True)
+
+        async def decide(op: str, channel: Person) -> dict[str, Any]:
+            actor = {"id": channel.id, "login": channel.login}
+            question = {"op": op, "channel_id": channel.id, "actor": actor, "user_id": ann.id}
+            return await bus.request(CHAT_DECIDE, question)
+
+        first = asyncio.create_task(decide("ban", slow))
+        second = asyncio.create_task(decide("unban", slow))
+        for _ in range(3):
+            await decide("ban", quick)
+            await decide("unban", quick)
+        assert not first.done() and not second.done()
+        await session.commit()
+        # In the order in which they were asked for: the ban was there to be lifted.
+        assert (await second)["was_timeout"] is False
+        await first
+    assert (await a.say(slow, "free again"))["type"] == "message"
+
+
+async def test_nobody_speaks_as_what_they_were(chat: Chat, world: World) -> None:
+    """The room's revision is there already, the word about one person is still on its way."""
+    channel, ann, ben = [await world.person(name) for name in ("chan", "ann", "ben")]
+    a, b = await chat.joined(channel, ann), await chat.joined(channel, ben)
+    assert (await a.say(channel, "hello"))["type"] == "message"
+    async with world.database.session() as session:
+        session.add(
+            ChatSuspicious(
+                channel_id=channel.id, user_id=ann.id, status="restricted", source="manual"
+            )
+        )
+    async with open_redis(world.settings) as redis:
+        await Store(redis).revise(channel.id)
+    # Somebody else's message has the process read the room again.
+    assert (await b.say(channel, "hi"))["type"] == "message"
+    assert (await a.say(channel, "how are you?"))["code"] == "msg_rejected"
 
 
 async def test_who_may_do_what(chat: Chat, world: World) -> None:
@@ -229,7 +284,12 @@ async def test_polls_pins_announcements(chat: Chat, other: Chat, world: World) -
     assert [choice["votes"] for choice in counted["choices"]] == [0, 1]
     await a.send("vote", channel=channel.login, poll=int(poll["id"]), choice=0)
     assert (await a.next("error"))["code"] == "already_voted"
-    assert (await (await chat.client()).join(channel))["poll"]["id"] == poll["id"]
+    stranger = (await (await chat.client()).join(channel))["poll"]
+    assert stranger == counted
+    # On another device one sees what one has voted for.
+    again = (await (await chat.client(ann)).join(channel))["poll"]
+    assert again == {**counted, "voted": 1}
+    assert (await (await chat.client(channel)).join(channel))["poll"] == counted
     assert (await owner.say(channel, "/endpoll"))["code"] == "poll_ended"
     assert (await a.next("poll"))["poll"]["status"] == "ended"
 

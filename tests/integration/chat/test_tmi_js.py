@@ -150,8 +150,13 @@ async def _moderates(tmi: Tmi, name: str, ann: Person, message_id: str) -> None:
 async def _changes_modes(tmi: Tmi, name: str) -> None:
     assert await tmi("slow", name, 10) == [name, 10]
     assert await tmi.heard("slowmode") == [name, True, 10]
+    # Once more, and nothing changes: the answer is the same.
+    assert await tmi("slow", name, 10) == [name, 10]
+    await tmi("slowoff", name)
     await tmi("slowoff", name)
     assert await tmi("followersonly", name, 30) == [name, 30]
+    assert await tmi("followersonly", name, 30) == [name, 30]
+    await tmi("followersonlyoff", name)
     await tmi("followersonlyoff", name)
     for mode in ("subscribers", "emoteonly", "r9kbeta"):
         await tmi(mode, name)

@@ -30,6 +30,9 @@ class Socket:
     def close(self, code: int, reason: str) -> None:
         raise AssertionError("not closed by a room")
 
+    def drop(self, why: str) -> None:
+        raise AssertionError("not dropped by a room")
+
     @property
     def texts(self) -> list[str]:
         """Texts or types of what came, in order."""
