@@ -39,6 +39,7 @@ log = logger(__name__)
 
 MESSAGE_BYTES = 64 * 1024
 HANDSHAKE_S = 10.0
+HEAD_BYTES = 16 * 1024
 CLOSE_S = 2.0
 SWEEP_S = 15.0
 # Silence after which we ask whether anybody is there, and after which nobody is.
@@ -48,6 +49,7 @@ INBOX = 32
 # Frames of any kind: so many at once, and then so many a second. A bad one counts ten times.
 FLOOD_BURST, FLOOD_RATE, BAD_COST = 240, 20.0, 10
 _PING = b"\x89\x00"
+_HEAD_END = b"\r\n\r\n"
 # One for all sockets, and quiet: what strangers send is not worth a line each.
 _PROTOCOL_LOG = logging.getLogger("footlight.websockets")
 _PROTOCOL_LOG.setLevel(logging.CRITICAL)
@@ -153,6 +155,7 @@ class WebSocket(asyncio.Protocol):
         "_fragments",
         "_gateway",
         "_handler",
+        "_head",
         "_inbox",
         "_is_open",
         "_protocol",
@@ -167,6 +170,8 @@ class WebSocket(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._protocol: FrameProtocol | None = None
         self._handler: Handler | None = None
+        # Of the handshake, as long as that is not over.
+        self._head: bytes | None = b""
         self._is_open = False
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
@@ -195,8 +200,25 @@ class WebSocket(asyncio.Protocol):
         protocol = self._protocol
         if protocol is None or self._closing:
             return
+        if self._head is not None:
+            self._introduce(protocol, data)
+            return
         protocol.receive_data(data)
         self._after(protocol)
+
+    def _introduce(self, protocol: FrameProtocol, data: bytes) -> None:
+        """Take in the handshake, and nothing behind it: those frames are for the next protocol object."""
+        head = (self._head or b"") + data
+        end = head.find(_HEAD_END)
+        if end < 0 and len(head) <= HEAD_BYTES:
+            self._head = head
+            return
+        self._head = None
+        end = len(head) if end < 0 else end + len(_HEAD_END)
+        protocol.receive_data(head[:end])
+        self._after(protocol)
+        if self._is_open and end < len(head):
+            self.data_received(head[end:])
 
     def _after(self, protocol: FrameProtocol) -> None:
         for event in protocol.events_received():
@@ -250,7 +272,6 @@ class WebSocket(asyncio.Protocol):
             self._flush(protocol)
             return
         self._flush(protocol)
-        rest = bytes(protocol.reader.buffer)
         # What the handshake left behind (headers, parser) is as much as the rest of a connection.
         self._protocol = FrameProtocol(SERVER, max_size=MESSAGE_BYTES, logger=_PROTOCOL_LOG)
         if self._timer is not None:
@@ -258,8 +279,6 @@ class WebSocket(asyncio.Protocol):
             self._timer = None
         self._is_open = True
         self._handler = entrance.make(self, visitor)
-        if rest:
-            self.data_received(rest)
 
     def _entrance(self, visitor: Visitor, subprotocol: str | None) -> Entrance | None:
         for entrance in self._gateway.entrances:

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+
+import pytest
+from websockets.frames import Frame, Opcode
 
 from tests.chat_kit import Chat, World
+
+HANDSHAKE = (
+    b"GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 
 
 async def test_a_message_reaches_everybody_on_every_process(
@@ -35,15 +44,35 @@ async def test_order_is_the_same_for_all(chat: Chat, other: Chat, world: World) 
         await (chat if index % 2 else other).joined(channel, person)
         for index, person in enumerate(people)
     ]
+    readers = [await chat.joined(channel), await other.joined(channel)]
     await asyncio.gather(
         *(c.say(channel, f"{i} {n}") for i, c in enumerate(clients) for n in range(10))
     )
-    late = await chat.joined(channel)
-    again = await late.join(channel)
-    expected = [message["offset"] for message in again["history"]]
-    assert expected == sorted(expected)
-    for client in clients:
-        await client.barrier()
+    seen = [[await reader.next("message") for _ in range(60)] for reader in readers]
+    assert seen[0] == seen[1]
+    offsets = [message["offset"] for message in seen[0]]
+    assert offsets == list(range(offsets[0], offsets[0] + 60))
+    history = (await (await chat.client()).join(channel))["history"]
+    assert history == seen[0][-len(history) :]
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 1000])
+async def test_a_client_need_not_wait_for_the_handshake(
+    chat: Chat, pieces: int, world: World
+) -> None:
+    channel = await world.person("chan")
+    path = chat.service.settings.chat_socket_listen.removeprefix("unix:")
+    reader, writer = await asyncio.open_unix_connection(path)
+    data = HANDSHAKE
+    for event in ({"type": "hello"}, {"type": "join", "channel": channel.login}):
+        data += Frame(Opcode.TEXT, json.dumps(event).encode()).serialize(mask=True)
+    size = -(-len(data) // pieces)
+    for start in range(0, len(data), size):
+        writer.write(data[start : start + size])
+        await asyncio.sleep(0)
+    await asyncio.wait_for(reader.readuntil(b'"joined"'), 10)
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_history_on_joining_and_recovery_by_offset(chat: Chat, world: World) -> None:
