@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from playwright.async_api import Browser, async_playwright
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
@@ -28,10 +27,6 @@ from tests.harness import RunningInstance, RunningServers, start_instance
 
 # What `./footlight` tells the programs that it starts; everything else with our prefix is a setting.
 TOOLCHAIN_VARIABLES = ("FOOTLIGHT_TOOLCHAIN", "FOOTLIGHT_TOOLCHAIN_VIEW")
-
-# An example on a machine that is busy with other things may take any time; `timeout` bounds the test.
-settings.register_profile("footlight", deadline=None)
-settings.load_profile("footlight")
 
 
 @pytest.fixture(scope="session", autouse=True)
