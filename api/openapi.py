@@ -126,16 +126,32 @@ def _query_parameters(operation: Operation) -> list[Document]:
     if operation.query is None:
         return []
     schema = operation.query.model_json_schema()
+    definitions = schema.get("$defs", {})
     return [
         {
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
             "description": field.get("description", ""),
-            "schema": {k: v for k, v in field.items() if k not in ("description", "title")},
+            "schema": {
+                k: _inlined(v, definitions)
+                for k, v in field.items()
+                if k not in ("description", "title")
+            },
         }
         for name, field in schema["properties"].items()
     ]
+
+
+def _inlined(schema: Any, definitions: Document) -> Any:
+    """`schema` with what it refers to in place: a parameter's schema stands outside of its document."""
+    if isinstance(schema, list):
+        return [_inlined(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if (reference := schema.get("$ref")) is not None:
+        return _inlined(definitions[reference.removeprefix("#/$defs/")], definitions)
+    return {key: _inlined(part, definitions) for key, part in schema.items()}
 
 
 def errors_of(operation: Operation) -> dict[HTTPStatus, list[str]]:

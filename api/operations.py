@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -324,8 +325,8 @@ async def _parse_form(body: type[BaseModel], request: web.Request, limit: int) -
             values = await _read_form(body, request, limit + FORM_OVERHEAD)
     except TimeoutError as error:
         raise web.HTTPRequestTimeout from error
-    except (ValueError, AssertionError) as error:
-        # What aiohttp's reader says to a broken one.
+    except (ValueError, AssertionError, HttpProcessingError) as error:
+        # What aiohttp's reader says to a broken one; the last is about a part's headers.
         raise Malformed("The body is not a valid form.", code="invalid_form") from error
     try:
         return body.model_validate(values)

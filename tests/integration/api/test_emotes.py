@@ -34,7 +34,7 @@ def png(color: str = "red", size: int = 64) -> bytes:
 async def upload(ann: Account, code: str, data: bytes, login: str | None = None) -> Answer:
     form = aiohttp.FormData()
     form.add_field("code", code)
-    form.add_field("file", data, filename="emote.png", content_type="image/png")
+    form.add_field("file", io.BytesIO(data), filename="emote.png", content_type="image/png")
     return await ann("POST", f"/channels/{login or ann.login}/emotes", data=form)
 
 
@@ -79,8 +79,9 @@ async def test_refused(account: Accounts, database: Database) -> None:
     path = f"/channels/{ann.login}/emotes"
     assert (await ann("POST", path, {"code": "annNo"})).status == 415
     broken = {"Content-Type": "multipart/form-data; boundary=x"}
-    refused = await ann("POST", path, data=b"--x\r\nnonsense", headers=broken)
-    assert refused.status in (400, 422)
+    for nonsense in (b"--x\r\nnonsense", b"--x\r\nTrue--x--\r\n", b"--x\r\n: y\r\n\r\n--x--"):
+        refused = await ann("POST", path, data=nonsense, headers=broken)
+        assert refused.status in (400, 422)
     form = aiohttp.FormData()
     form.add_field("code", "annNo")
     form.add_field("code", "annYes")

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { apply, complete, commandsFor } from './complete';
+import { apply, complete, commandsFor, isWhole } from './complete';
 import { badgesOf, luminance, nameColor } from './look';
 import { overlayTheme } from './overlay-theme';
 import { concerns, linkOf, partsOf } from './parts';
@@ -348,6 +348,18 @@ describe('completion', () => {
       text: 'hi @anton there',
       caret: 10,
     });
+  });
+
+  it('leaves a name alone that is typed whole', () => {
+    const whole = (text: string) => {
+      const found = complete(text, text.length, known);
+      return found?.items[0] && isWhole(text, found, found.items[0]);
+    };
+    expect([whole('hi @anton'), whole('hi @Anton'), whole('hi @anto')]).toEqual([
+      true,
+      true,
+      false,
+    ]);
   });
 
   it('offers moderators more than viewers, and the broadcaster most', () => {

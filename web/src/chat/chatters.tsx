@@ -5,7 +5,6 @@ import { useResource } from '../api/use-resource';
 import { Button, Notice, Skeleton } from '../components/ui';
 import { formatCount } from '../lib/format';
 import css from './chat.module.css';
-import { nameColor } from './look';
 import { Badges } from './message-row';
 import type { ChatUser } from './protocol';
 
@@ -131,7 +130,6 @@ function Group({
             <button
               type="button"
               className={css.name}
-              style={{ color: nameColor(null, login) }}
               onClick={() => onOpen({ id, login, name, badges })}
             >
               {name}

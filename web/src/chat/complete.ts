@@ -100,6 +100,15 @@ export function complete(text: string, caret: number, known: Known): Completion 
   return { from, to: caret, items };
 }
 
+/** Whether the suggestion is what stands there already. */
+export function isWhole(
+  text: string,
+  { from, to }: { from: number; to: number },
+  { insert }: Suggestion,
+): boolean {
+  return text.slice(from, to).toLowerCase() === insert.trim().toLowerCase();
+}
+
 /** The text with a suggestion in place, and where the caret stands then. */
 export function apply(
   text: string,

@@ -12,7 +12,7 @@ import { useNow } from '../components/time';
 import { Button, cx } from '../components/ui';
 import { formatClock } from '../lib/format';
 import css from './chat.module.css';
-import { apply, complete, type Suggestion } from './complete';
+import { apply, complete, isWhole, type Suggestion } from './complete';
 import type { ChatConnection } from './connection';
 import { EmotePicker } from './emote-picker';
 import { EmoteImage } from './message-row';
@@ -146,7 +146,11 @@ export function Composer({
         return;
       }
       const chosen = items[at];
-      if (chosen && (event.key === 'Enter' || (event.key === 'Tab' && !event.shiftKey))) {
+      // A name that is typed whole needs no completing: Enter sends.
+      const whole =
+        chosen !== undefined && completion !== null && isWhole(text, completion, chosen);
+      const takes = event.key === 'Enter' ? !whole : event.key === 'Tab' && !event.shiftKey;
+      if (chosen && takes) {
         event.preventDefault();
         take(chosen);
         return;
