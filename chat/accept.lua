@@ -8,9 +8,10 @@
 --      11 rest of the frame  12 channel to publish on  13 id of the message
 -- Answer: {code, milliseconds to wait or the offset, the time in ms}
 
-local room = redis.call('HMGET', KEYS[1], 'epoch', 'rev')
--- Redis was emptied, or this room has never been loaded: nobody is let in before the bans are.
-if not room[1] then return {'absent', 0, 0} end
+local room = redis.call('HMGET', KEYS[1], 'epoch', 'rev', 'run')
+-- Redis was emptied, this room has never been loaded, or what was loaded is in doubt: nobody is let in
+-- before the bans are.
+if not room[1] or not room[3] then return {'absent', 0, 0} end
 if room[2] ~= ARGV[1] then return {'stale', 0, 0} end
 
 local time = redis.call('TIME')

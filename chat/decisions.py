@@ -29,7 +29,7 @@ from chat.store import Audience, Store
 from core.db.engine import Database
 from core.db.models import AuditEntry, ModLogEntry, Role
 from core.db.models import User as UserRow
-from core.errors import Invalid, NotFound
+from core.errors import Invalid, NotFound, Unavailable
 from core.settings import Settings
 
 Answer = Mapping[str, Any]
@@ -46,6 +46,16 @@ class Desk:
     history: History
     settings: Settings
     metrics: ChatMetrics
+    # Channels for which Redis may be behind PostgreSQL.
+    unsure: set[int] = field(default_factory=set)
+
+    async def settle(self) -> None:
+        """Have Redis catch up where it could not be told of a decision. Raises Unavailable."""
+        for channel_id in sorted(self.unsure):
+            await self.store.doubt(channel_id)
+            await self.reload.ensure(channel_id)
+            await self.store.control({"kind": "room"}, channel_id)
+            self.unsure.discard(channel_id)
 
     async def decide(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Decide and carry out. Raises DomainErrors."""
@@ -55,7 +65,12 @@ class Desk:
             raise Invalid("There is no such operation.", code="unknown_op", field="op")
         case = await self._case(question)
         found.check(case)
-        answer = await found.run(self, case)
+        try:
+            answer = await found.run(self, case)
+        except Unavailable:
+            # PostgreSQL may hold it, and Redis not.
+            self.unsure.add(case.channel.id)
+            raise
         self.metrics.decisions.labels(found.name).inc()
         return dict(answer or {})
 

@@ -181,7 +181,13 @@ async def keep_time(desk: Desk) -> None:
     while True:
         obey_cancellation()
         await asyncio.sleep(CLOCK_S)
-        steps = [messages.expire_held, polls.advance, raids.advance, messages.unpin_expired]
+        steps = [
+            Desk.settle,
+            messages.expire_held,
+            polls.advance,
+            raids.advance,
+            messages.unpin_expired,
+        ]
         now = asyncio.get_running_loop().time()
         if now - hourly > 3600:
             hourly = now

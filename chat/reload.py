@@ -1,8 +1,8 @@
 """Redis from PostgreSQL: a room's bans, timeouts and warnings, and where its offsets go on.
 
-Needed when Redis does not have the room (never had it, or was emptied), and once after every
-restart of Redis, which may have lost its last second. Until it is done nobody gets a word in: the
-script that accepts messages asks for the room's epoch first.
+Needed when Redis does not have the room (never had it, or was emptied), once after every restart of
+Redis, which may have lost its last second, and when Redis could not be told of a decision that PostgreSQL
+holds. Until it is done nobody gets a word in: the script that accepts messages asks for it first.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Reload:
         """
         for _ in range(ATTEMPTS):
             position = await self.store.position(channel_id)
-            run = await self.store.run() if position is None or restarted else position.run
+            is_known = position is not None and position.run and not restarted
+            run = position.run if position is not None and is_known else await self.store.run()
             if position is not None and position.run == run:
                 return position
             token = await self.store.begin_restore(channel_id)

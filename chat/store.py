@@ -1,7 +1,8 @@
 """Rooms in Redis: what has to be the same for all processes at every moment.
 
     chat:{id}:room     hash: epoch, seq (last offset), rev (of settings, terms and roles),
-                       flushed (what PostgreSQL holds), run (of the server that it was loaded into)
+                       flushed (what PostgreSQL holds), run (of the server that it was loaded into;
+                       none: its facts are in doubt)
     chat:{id}:barred   hash: user → end of a timeout in ms, 0: a ban
     chat:{id}:warned   hash: users with a warning to acknowledge
     chat:{id}:u:<user> hash: text (digest) and at (ms) of the user's last message
@@ -249,6 +250,13 @@ class Store:
                 await self.publish(channel_id, message, Audience.CONTROL)
 
     # --- loading ----------------------------------------------------------------------------------
+
+    async def doubt(self, channel_id: int) -> None:
+        """A room's facts may be older than PostgreSQL's: nothing is accepted before they are loaded anew."""
+        async with reaching(), self.redis.pipeline(transaction=True) as pipe:
+            pipe.delete(key(channel_id, "restoring"))
+            pipe.hdel(key(channel_id, "room"), "run")
+            await pipe.execute()
 
     async def run(self) -> str:
         """Which life of the server this is."""

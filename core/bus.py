@@ -214,6 +214,13 @@ class Bus:
         if event is not None:
             try:
                 await handle(event)
+            except DomainError as error:
+                # Something that it needs is away, most likely.
+                log.warning(
+                    "event_waits", consumer=durable, subject=message.subject, reason=error.message
+                )
+                await message.nak(delay=1)
+                return
             except Exception:
                 log.exception("event_handler_failed", consumer=durable, subject=message.subject)
                 await message.nak(delay=1)
