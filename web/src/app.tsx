@@ -5,7 +5,7 @@ import { ErrorBoundary } from './components/error-boundary';
 import { Header } from './components/header';
 import { Toasts } from './components/toasts';
 import { Skeleton } from './components/ui';
-import { channelLogin, loginPath } from './lib/routes';
+import { channelLogin, isBare, loginPath } from './lib/routes';
 import { DirectoryPage } from './pages/directory';
 import {
   AdminPage,
@@ -54,8 +54,6 @@ function BareRoutes() {
   );
 }
 
-const BARE = /^\/(overlay\/chat\/[^/]+|[a-z0-9][a-z0-9_]{2,24}\/chat)\/?$/i;
-
 function ChannelRoute({ login }: { login: string }) {
   const known = channelLogin(`/${login}`);
   return known === null ? <NotFoundPage /> : <ChannelPage key={known} login={known} />;
@@ -74,7 +72,7 @@ export function App() {
     }
   }, [path]);
 
-  if (BARE.test(path)) {
+  if (isBare(path)) {
     return (
       <>
         <main id="main">

@@ -4,7 +4,7 @@ import { device } from './device';
 import { formatAgo, formatBitrate, formatClock, formatCount, formatSpan } from './format';
 import { hueOf, initials } from './names';
 import { nearest, pathOf, rangeOf } from './plot';
-import { channelLogin, loginPath, returnPath } from './routes';
+import { channelLogin, isBare, loginPath, returnPath } from './routes';
 
 describe('lists', () => {
   const pages = [
@@ -41,6 +41,17 @@ describe('routes', () => {
     [`/${'a'.repeat(26)}`, null],
   ])('%s shows the channel %s', (path, login) => {
     expect(channelLogin(path)).toBe(login);
+  });
+
+  it.each([
+    ['/ana/chat', true],
+    ['/ana/chat/', true],
+    ['/overlay/chat/ana', true],
+    ['/dashboard/chat', false],
+    ['/ana', false],
+    ['/ana/chat/more', false],
+  ])('%s is a window of its own: %s', (path, bare) => {
+    expect(isBare(path)).toBe(bare);
   });
 
   it.each([
