@@ -187,7 +187,8 @@ async def test_held_messages_polls_and_raids(stage: Stage, browser: Browser) -> 
         await shown(held.get_by_text("look at https://example.org/this"))
         assert await line(bob, "look at").count() == 0
         # By keyboard alone: to the queue, allow.
-        await mod.page.locator("h1").click()
+        # Beside the name, which leads to the channel.
+        await mod.page.locator("h1").click(position={"x": 4, "y": 4})
         await mod.page.keyboard.press("h")
         await expect(held).to_be_focused()
         await mod.page.keyboard.press("a")
