@@ -128,6 +128,8 @@ class Typed:
             before = getattr((await facts.room_facts(database, room.id)).base, name)
         is_off = value is None if name == "followers_min" else not value
         if before == value:
+            # The word of the last change may still be on its way, and IRC goes on to tell the state.
+            await self.desk.rooms.refresh(room)
             raise Conflict("It is that way already.", code=f"already_{(off if is_off else on)[0]}")
         answer = await self._decide(session, room, "settings.set", changes={name: value})
         # Where the shield asks for more, nothing changes that the room would be told of.
