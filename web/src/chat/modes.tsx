@@ -1,10 +1,9 @@
-import { useState } from 'react';
 import type { Moderation, ModerationSettings } from '../api/moderation';
 import { Select, Switch } from '../components/ui';
-import { attempt } from './cards';
 import css from './modes.module.css';
 import type { ChatSettings } from './protocol';
 import { spanOfMinutes } from './room';
+import { useSettings } from './use-settings';
 
 const SLOW = [0, 3, 5, 10, 30, 60, 120];
 const FOLLOWERS = [0, 10, 60, 1440, 10_080, 43_200];
@@ -29,12 +28,7 @@ export function ModeControls({
   onChanged?: (settings: ModerationSettings) => void;
   small?: boolean;
 }) {
-  const [busy, setBusy] = useState(false);
-  async function set(changes: Partial<ModerationSettings>) {
-    setBusy(true);
-    await attempt(moderation.set(changes).then((now) => onChanged?.(now)));
-    setBusy(false);
-  }
+  const { busy, set } = useSettings<Partial<ModerationSettings>>(settings, moderation, onChanged);
   const switches = [
     ['emote_only', 'Emotes only', 'Nothing but emotes.'],
     ['unique_chat', 'Unique chat', 'Nothing that was just said.'],
@@ -45,7 +39,7 @@ export function ModeControls({
       <Select
         label="Slow mode"
         value={settings.slow_s}
-        onChange={(event) => void set({ slow_s: Number(event.target.value) })}
+        onChange={(event) => set('slow_s', { slow_s: Number(event.target.value) })}
       >
         {withCurrent(SLOW, settings.slow_s).map((seconds) => (
           <option key={seconds} value={seconds}>
@@ -57,7 +51,7 @@ export function ModeControls({
         label="Followers only"
         value={settings.followers_min ?? 'off'}
         onChange={(event) =>
-          void set({
+          set('followers_min', {
             followers_min: event.target.value === 'off' ? null : Number(event.target.value),
           })
         }
@@ -75,15 +69,15 @@ export function ModeControls({
           label={label}
           hint={small ? undefined : hint}
           checked={settings[key]}
-          busy={busy}
-          onChange={(on) => void set({ [key]: on })}
+          busy={busy(key)}
+          onChange={(on) => set(key, { [key]: on })}
         />
       ))}
       <Select
         label="Chat delay"
         hint={small ? undefined : 'Moderators see everything first.'}
         value={settings.delay_s}
-        onChange={(event) => void set({ delay_s: Number(event.target.value) })}
+        onChange={(event) => set('delay_s', { delay_s: Number(event.target.value) })}
       >
         {DELAYS.map((seconds) => (
           <option key={seconds} value={seconds}>

@@ -18,6 +18,7 @@ import { EmoteImage } from '../../chat/message-row';
 import { ModeControls, withCurrent } from '../../chat/modes';
 import { spanOfMinutes } from '../../chat/room';
 import { forgetEmotes } from '../../chat/use-emotes';
+import { useSettings } from '../../chat/use-settings';
 import { More } from '../../components/more';
 import { toast } from '../../components/toasts';
 import {
@@ -125,14 +126,8 @@ interface SettingsProps {
   onChanged: (settings: ModerationSettings) => void;
 }
 
-function useSetting({ moderation, onChanged }: SettingsProps) {
-  const [busy, setBusy] = useState(false);
-  async function set(changes: Partial<ModerationSettings>) {
-    setBusy(true);
-    await attempt(moderation.set(changes).then(onChanged));
-    setBusy(false);
-  }
-  return { busy, set: (changes: Partial<ModerationSettings>) => void set(changes) };
+function useSetting({ settings, moderation, onChanged }: SettingsProps) {
+  return useSettings(settings, moderation, onChanged);
 }
 
 const LEVELS = ['Off', 'A little', 'Some', 'More', 'Most'];
@@ -190,7 +185,7 @@ function AutoModCard(props: SettingsProps) {
           ]}
           value={apart ? 'categories' : 'overall'}
           onChange={(how) =>
-            set({
+            set('automod', {
               automod:
                 how === 'overall'
                   ? { overall: 1 }
@@ -210,7 +205,9 @@ function AutoModCard(props: SettingsProps) {
                 label={name}
                 value={categories[key] ?? 0}
                 onChange={(level) =>
-                  set({ automod: { categories: { ...categories, [key]: level } } })
+                  set('automod', (now) => ({
+                    automod: { categories: { ...now.automod.categories, [key]: level } },
+                  }))
                 }
               />
             </div>
@@ -221,7 +218,7 @@ function AutoModCard(props: SettingsProps) {
             <LevelSelect
               label="How much is held"
               value={automod.overall ?? 0}
-              onChange={(overall) => set({ automod: { overall } })}
+              onChange={(overall) => set('automod', { automod: { overall } })}
             />
           </div>
         )}
@@ -240,7 +237,9 @@ function LinksCard(props: SettingsProps) {
           label="Links are welcome from"
           value={settings.links_from}
           onChange={(event) =>
-            set({ links_from: event.target.value as ModerationSettings['links_from'] })
+            set('links_from', {
+              links_from: event.target.value as ModerationSettings['links_from'],
+            })
           }
         >
           <option value="everyone">Everybody</option>
@@ -252,7 +251,9 @@ function LinksCard(props: SettingsProps) {
           label="Anybody else’s links"
           value={settings.links_action}
           onChange={(event) =>
-            set({ links_action: event.target.value as ModerationSettings['links_action'] })
+            set('links_action', {
+              links_action: event.target.value as ModerationSettings['links_action'],
+            })
           }
         >
           <option value="hold">are held for a moderator</option>
@@ -262,7 +263,9 @@ function LinksCard(props: SettingsProps) {
           label="Who may raid you"
           value={settings.accept_raids}
           onChange={(event) =>
-            set({ accept_raids: event.target.value as ModerationSettings['accept_raids'] })
+            set('accept_raids', {
+              accept_raids: event.target.value as ModerationSettings['accept_raids'],
+            })
           }
         >
           <option value="all">Every channel</option>
@@ -277,10 +280,12 @@ function LinksCard(props: SettingsProps) {
 /** What the shield switches on; the stricter of this and the modes holds. */
 function ShieldCard(props: SettingsProps) {
   const { settings, moderation } = props;
-  const { busy, set } = useSetting(props);
+  const { set } = useSetting(props);
   const { shield_settings: shield } = settings;
   const change = (changes: Partial<ModerationSettings['shield_settings']>) =>
-    set({ shield_settings: { ...shield, ...changes } });
+    set('shield_settings', (now) => ({
+      shield_settings: { ...now.shield_settings, ...changes },
+    }));
   return (
     <Card
       title="Shield"
@@ -337,7 +342,6 @@ function ShieldCard(props: SettingsProps) {
             key={key}
             label={label}
             checked={shield[key] ?? false}
-            busy={busy}
             onChange={(on) => change({ [key]: on })}
           />
         ))}
@@ -360,9 +364,11 @@ const WINDOWS = [10, 30, 60, 300];
 /** When people come too fast: moderators are told, or the shield goes up. */
 function GuardCard(props: SettingsProps) {
   const { raid_guard: guard } = props.settings;
-  const { busy, set } = useSetting(props);
+  const { set } = useSetting(props);
   const change = (changes: Partial<ModerationSettings['raid_guard']>) =>
-    set({ raid_guard: { ...guard, window_s: guard.window_s ?? 30, ...changes } });
+    set('raid_guard', ({ raid_guard: now }) => ({
+      raid_guard: { ...now, window_s: now.window_s ?? 30, ...changes },
+    }));
   const kinds = [
     ['joins', 'A flood of people is', 'people come'],
     ['follows', 'A flood of followers is', 'new followers'],
@@ -400,7 +406,6 @@ function GuardCard(props: SettingsProps) {
           label="The shield goes up by itself"
           hint="Else moderators are told, and decide."
           checked={guard.shield ?? false}
-          busy={busy}
           onChange={(shield) => change({ shield })}
         />
       </div>
