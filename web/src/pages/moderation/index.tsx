@@ -163,6 +163,9 @@ export default function ModerationPage({ login }: { login: string }) {
         <div className={css.scroll}>
           {link.status === 'closed' ? (
             <Notice tone="danger">{link.reason}</Notice>
+          ) : room.channelId === null ? (
+            // Whether one moderates here is not known yet.
+            <Skeleton className={css.ghost} />
           ) : tab === 'log' ? (
             <ModLog room={room} moderation={moderation} />
           ) : tab === 'bans' ? (
