@@ -147,6 +147,13 @@ async def test_a_suspension_ends_the_stream_and_keeps_its_encoder_out(
             json.dumps({**event, "scope": "channel"}),
         )
         await asyncio.wait_for(state_of(stage, channel.login, "offline"), 5)
+
+        async def written() -> bool:
+            # The picture is taken off before the books are closed.
+            (row,) = await stage.streams(channel.login)
+            return row["end_reason"] is not None
+
+        await eventually_async(written, what="the end of the stream in the database")
         (row,) = await stage.streams(channel.login)
         assert row["end_reason"] == "suspended"
 
