@@ -65,11 +65,11 @@ def test_private_endpoints_are_not_public(stage: Stage, path: str) -> None:
         assert status in (403, 404, 405), (method, status)
 
 
-def test_only_two_ports_of_ours_take_strangers(stage: Stage) -> None:
+def test_only_three_ports_of_ours_take_strangers(stage: Stage) -> None:
     """Everything else that listens is on a unix socket, or asks for a password on loopback."""
     ours = set(descendants(stage.instance.process.pid))
     ports = {port for pid, port in _listeners() if pid in ours}
-    public = {_address(stage)[1], stage.rtmp_port}
+    public = {_address(stage)[1], stage.rtmp_port, stage.instance.info["irc_port"]}
     assert public <= ports
     known = {_port(stage.environment[f"FOOTLIGHT_{name}"]) for name in ("NATS_URL", "S3_ENDPOINT")}
     control = _port(stage.environment["FOOTLIGHT_INGEST_NGINX_URL"])
