@@ -128,7 +128,7 @@ async def build(service: Service) -> None:
     service.spawn(relay(database, bus, settings), "outbox")
     service.spawn(bus.consume("api-stream-keys", [StreamKeyUsed], _mark_used(api)), "keys-used")
     service.spawn(housekeeping.run(database, storage), "housekeeping")
-    service.spawn(install_global_set(database, storage, renderer), "global-emotes")
+    service.spawn(install_global_set(database, storage), "global-emotes")
     app = make_app(service, _headers)
     add_routes(app, api)
     await service.listen(app, settings.api_listen)

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.emotes.images import SIZES, Rendered, Renderer
+from api.emotes.images import LARGEST, SIZES, Rendered
 from core.db.engine import Database
 from core.db.models import Channel, Emote
 from core.errors import Conflict, NotFound, Unavailable
@@ -23,7 +23,7 @@ from core.storage import Storage
 log = logger(__name__)
 
 MOST_EMOTES = 60
-# The site's own, one picture of the largest size each; drawn in web/emotes.
+# The site's own, a folder a size; drawn in web/emotes.
 GLOBAL_SET = Path(__file__).parent / "set"
 RETRY_S = 5.0
 # Pictures of removed emotes are removed again for so long, in case S3 was away at first.
@@ -141,11 +141,11 @@ async def discard_removed(database: Database, storage: Storage, now: datetime) -
         await discard(storage, emote_id)
 
 
-async def install_global_set(database: Database, storage: Storage, renderer: Renderer) -> None:
+async def install_global_set(database: Database, storage: Storage) -> None:
     """Add those of the site's own emotes that are not there yet; ends when they are."""
     while True:
         try:
-            await _install(database, storage, renderer)
+            await _install(database, storage)
         except Unavailable as error:
             log.warning("global_emotes_wait", reason=error.message)
             await asyncio.sleep(RETRY_S)
@@ -153,27 +153,33 @@ async def install_global_set(database: Database, storage: Storage, renderer: Ren
             return
 
 
-async def _install(database: Database, storage: Storage, renderer: Renderer) -> None:
+async def _install(database: Database, storage: Storage) -> None:
     async with database.session() as session:
         there = {emote.code for emote in await list_emotes(session, None)}
-    missing = [file for file in sorted(GLOBAL_SET.glob("*.webp")) if file.stem not in there]
-    for file in missing:
-        # Outside of the transaction: drawing may take longer than one may stay idle.
-        rendered = await renderer.render(file.read_bytes())
+    missing = [code for code in global_set() if code not in there]
+    for code in missing:
         async with database.session() as session:
-            await _add_global(session, storage, file.stem, rendered)
+            await _add_global(session, storage, code)
     if missing:
         log.info("global_emotes_added", count=len(missing))
 
 
-async def _add_global(
-    session: AsyncSession, storage: Storage, code: str, rendered: Rendered
-) -> None:
+def global_set() -> list[str]:
+    """Codes of the site's own emotes. Their pictures come with us: making them takes seconds."""
+    return sorted(file.stem for file in (GLOBAL_SET / str(LARGEST)).glob("*.webp"))
+
+
+def _pictures(code: str) -> Rendered:
+    files = {size: GLOBAL_SET / str(size) / f"{code}.webp" for size in SIZES}
+    return Rendered(False, {size: file.read_bytes() for size, file in files.items()})
+
+
+async def _add_global(session: AsyncSession, storage: Storage, code: str) -> None:
     # One process adds it; the others find it added when they have waited.
     await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
     if any(emote.code == code for emote in await list_emotes(session, None)):
         return
     emote_id = await next_id(session)
-    await store(storage, emote_id, rendered)
-    session.add(Emote(id=emote_id, code=code, animated=rendered.animated))
+    await store(storage, emote_id, _pictures(code))
+    session.add(Emote(id=emote_id, code=code, animated=False))
     await emit(session, EmotesChanged(channel_id=None))

@@ -1,22 +1,22 @@
 """Makes the pictures that `api` ships of the drawings beside this file: run it after changing one.
 
-    python web/emotes/render.py
+    PYTHONPATH=. python web/emotes/render.py
 
-Chromium draws each at 112 pixels, Pillow writes it as lossless WebP.
+Chromium draws each at 112 pixels; the rest is what happens to an upload.
 """
 
 from __future__ import annotations
 
 import base64
-import io
 import os
 import sys
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import sync_playwright
 
-SIZE = 112
+from api.emotes.images import LARGEST as SIZE
+from api.emotes.images import render
+
 HERE = Path(__file__).resolve().parent
 SET = HERE.parents[1] / "api" / "emotes" / "set"
 
@@ -36,8 +36,8 @@ def main() -> None:
             )
             page.wait_for_function("document.images[0].complete")
             shot = page.screenshot(omit_background=True)
-            picture = Image.open(io.BytesIO(shot))
-            picture.save(SET / f"{file.stem}.webp", lossless=True, quality=100, method=6)
+            for size, picture in render(shot).pictures.items():
+                (SET / str(size) / f"{file.stem}.webp").write_bytes(picture)
             sys.stdout.write(f"{file.stem}\n")
         browser.close()
 

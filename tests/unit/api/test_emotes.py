@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from api.emotes.emotes import GLOBAL_SET
+from api.emotes.emotes import GLOBAL_SET, global_set
 from api.emotes.images import MOST_FRAMES, SIZES, render
 from core.errors import Invalid
 
@@ -155,8 +155,10 @@ def test_a_broken_file_is_refused_or_rendered(original: bytes, seed: int) -> Non
 
 def test_every_drawing_of_the_sites_own_is_shipped() -> None:
     drawings = Path(__file__).resolve().parents[3] / "web" / "emotes"
-    drawn = {file.stem for file in drawings.glob("*.svg")}
-    assert drawn and drawn == {file.stem for file in GLOBAL_SET.glob("*.webp")}
-    for file in GLOBAL_SET.glob("*.webp"):
-        with Image.open(file) as image:
-            assert image.size == (112, 112)
+    drawn = sorted(file.stem for file in drawings.glob("*.svg"))
+    assert drawn and drawn == global_set()
+    for size in SIZES:
+        assert sorted(file.stem for file in (GLOBAL_SET / str(size)).iterdir()) == drawn
+        for file in (GLOBAL_SET / str(size)).iterdir():
+            with Image.open(file) as image:
+                assert image.size == (size, size)
