@@ -10,6 +10,7 @@ from core.db.engine import Database
 from core.errors import Forbidden, Unavailable
 from ingest import store
 from ingest.hooks import is_name
+from ingest.session import EndReason
 from ingest.store import KeyRow
 
 #: A publisher waits for the answer, and nginx not for ever.
@@ -86,7 +87,7 @@ class Gate:
             raise rejected("streaming_not_allowed", row.channel_id)
         return row
 
-    async def revoked(self, key_ids: list[int]) -> set[int]:
-        """Keys in use that may no longer be. Raises Unavailable."""
+    async def no_longer_good(self, key_ids: list[int]) -> dict[int, EndReason]:
+        """Keys in use that may no longer be, and why. Raises Unavailable."""
         async with self.database.session() as session:
-            return await store.revoked_among(session, key_ids)
+            return await store.no_longer_good(session, key_ids)

@@ -39,8 +39,8 @@ async def reconcile(director: Director, nginx: IngestNginx, gate: Gate, settings
 async def check_keys(director: Director, gate: Gate) -> None:
     """End streams whose key or account is no longer good, in case the event is lost."""
     if in_use := director.keys_in_use():
-        for key_id in await gate.revoked(in_use):
-            director.carry_out(director.sessions.revoke(key_id, time.monotonic()))
+        for key_id, reason in (await gate.no_longer_good(in_use)).items():
+            director.carry_out(director.sessions.revoke(key_id, time.monotonic(), reason))
 
 
 async def reconcile_once(director: Director, nginx: IngestNginx) -> None:

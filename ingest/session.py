@@ -356,12 +356,14 @@ class Sessions:
         self._end(session, reason, effects)
         return effects
 
-    def revoke(self, key_id: int, now: float) -> list[Effect]:
+    def revoke(
+        self, key_id: int, now: float, reason: EndReason = EndReason.KEY_REVOKED
+    ) -> list[Effect]:
         """A stream key is no longer good: whoever publishes with it is out."""
         effects: list[Effect] = []
         for session in self.running():
             if session.publisher and session.publisher.key_id == key_id:
-                effects += self.end(session.channel_id, EndReason.KEY_REVOKED, now)
+                effects += self.end(session.channel_id, reason, now)
         return effects
 
     def dropped(self, name: str, now: float) -> list[Effect]:

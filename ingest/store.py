@@ -23,6 +23,7 @@ from core.db.models import (
     User,
 )
 from core.suspensions import is_suspended
+from ingest.session import EndReason
 
 Json = dict[str, Any]
 
@@ -77,8 +78,8 @@ def _is_suspended() -> Exists:
     return is_suspended(User.id, datetime.now(UTC), *SuspensionScope)
 
 
-async def revoked_among(session: AsyncSession, key_ids: Sequence[int]) -> set[int]:
-    """Those of these keys that may no longer be used."""
+async def no_longer_good(session: AsyncSession, key_ids: Sequence[int]) -> dict[int, EndReason]:
+    """Those of these keys that may no longer be used, and why."""
     query = (
         select(
             StreamKey.id,
@@ -90,15 +91,15 @@ async def revoked_among(session: AsyncSession, key_ids: Sequence[int]) -> set[in
         .join(User, User.id == StreamKey.channel_id)
         .where(StreamKey.id.in_(key_ids))
     )
-    good = {
-        row.id
-        for row in await session.execute(query)
-        if row.revoked_at is None
-        and row.deleted_at is None
-        and not row.suspended
-        and Actor(0, "", Role(row.role)).is_at_least(Role.CREATOR)
-    }
-    return set(key_ids) - good
+    bad = dict.fromkeys(key_ids, EndReason.KEY_REVOKED)
+    for row in await session.execute(query):
+        if row.deleted_at is not None:
+            bad[row.id] = EndReason.USER_DELETED
+        elif row.suspended:
+            bad[row.id] = EndReason.SUSPENDED
+        elif row.revoked_at is None and Actor(0, "", Role(row.role)).is_at_least(Role.CREATOR):
+            del bad[row.id]
+    return bad
 
 
 @dataclass(frozen=True, slots=True)

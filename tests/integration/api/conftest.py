@@ -109,9 +109,12 @@ async def account(api: Service, database: Database) -> AsyncIterator[Accounts]:
         await caller.close()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def chat(api: Service) -> AsyncIterator[Chat]:
-    """One chat service for all tests of this folder."""
+    """One chat service for all tests of a file.
+
+    Not of the session: it would be asked by tests that run on another loop than its own.
+    """
     with tempfile.TemporaryDirectory(prefix="flc-") as folder:
         async with running_chat(chat_settings(api.settings, Path(folder))) as running:
             yield running
