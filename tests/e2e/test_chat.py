@@ -39,7 +39,7 @@ async def moderate(channel: Channel, method: str, path: str, body: Any = None) -
     answer = await channel.client.request(
         method, f"/api/v1/channels/{channel.login}/{path}", json=body
     )
-    answer.raise_for_status()
+    assert answer.is_success, answer.text
     return answer.json() if answer.content else None
 
 
