@@ -1,6 +1,7 @@
 import {
   useCallback,
   useEffect,
+  useEffectEvent,
   useId,
   useLayoutEffect,
   useRef,
@@ -74,6 +75,8 @@ export function Composer({
   const [picked, setPicked] = useState(0);
   const [dismissed, setDismissed] = useState<string | null>(null);
   const [picker, setPicker] = useState(false);
+  // Sent before the chat was there: it goes as soon as it is.
+  const [held, setHeld] = useState(false);
   const wait = useCountdown(room.mayTalkAt, clockOffsetMs);
   const { refused } = room;
 
@@ -128,13 +131,25 @@ export function Composer({
   function submit() {
     const said = text.replace(/\s+/g, ' ').trim();
     const isCommand = said.startsWith('/');
-    if (said === '' || !connected || (wait > 0 && !isCommand)) return;
+    if (said === '' || (wait > 0 && !isCommand)) return;
     if (lengthOf(said) > messageLength) return;
+    if (!connected) {
+      setHeld(true);
+      return;
+    }
     if (!connection.say(said, replyTo ?? undefined)) return;
     setText('');
     setCaret(0);
     onReplyDone();
   }
+
+  const sendHeld = useEffectEvent(() => {
+    setHeld(false);
+    submit();
+  });
+  useEffect(() => {
+    if (connected && held) sendHeld();
+  }, [connected, held]);
 
   function onKeyDown(event: KeyboardEvent) {
     if (event.nativeEvent.isComposing) return;
@@ -265,6 +280,7 @@ export function Composer({
           value={text}
           onChange={(event) => {
             setText(event.target.value);
+            setHeld(false);
             setCaret(event.target.selectionStart);
             setPicked(0);
           }}
@@ -288,6 +304,8 @@ export function Composer({
             <span className={css.countdown} data-testid="countdown" role="timer">
               <Icon name="timer" size={14} /> {waitText}
             </span>
+          ) : held ? (
+            'Sent as soon as the chat is connected'
           ) : (
             <Modes room={room} />
           )}
@@ -303,10 +321,7 @@ export function Composer({
           small
           look="primary"
           aria-disabled={
-            text.trim() === '' ||
-            !connected ||
-            left < 0 ||
-            (wait > 0 && !text.trim().startsWith('/'))
+            text.trim() === '' || left < 0 || (wait > 0 && !text.trim().startsWith('/'))
           }
           onClick={submit}
         >
