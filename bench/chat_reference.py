@@ -33,7 +33,7 @@ async def measure(
             complete.set()
         await connection.wait_closed()
 
-    async with unix_serve(serve, path, compression=None, ping_interval=None, max_queue=4):
+    async with unix_serve(serve, path, compression=None, ping_interval=None, close_timeout=0.2):
         print("ready", flush=True)
         await complete.wait()
         text = json.dumps({"type": "message", "offset": 1, "text": "x" * (size - 45)})
