@@ -58,10 +58,16 @@ class Nginx:
         return (self.folder / "log").read_text()
 
     def workers(self) -> list[int]:
-        """Pids of the processes whose parent is the master."""
+        """Pids of the workers: the master has a cache manager as well."""
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in children.split()]
+        found = []
+        for pid in children.split():
+            # A killed one may have gone by now.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if "worker process" in Path(f"/proc/{pid}/cmdline").read_text():
+                    found.append(int(pid))
+        return found
 
     def reload(self) -> None:
         assert self.process is not None
