@@ -10,7 +10,6 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from core.errors import Unavailable
 from core.settings import Settings
@@ -25,9 +24,9 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
         socket_timeout=timeout,
         socket_connect_timeout=timeout,
         health_check_interval=15,
-        # One more try at once: a connection of the pool may be from before a restart.
-        retry=Retry(NoBackoff(), 1),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        # One more try at once: a connection of the pool may be from before a restart. Not after a
+        # timeout: a frozen Redis would keep everybody waiting twice as long.
+        retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         max_connections=64,
     )
     try:
