@@ -16,6 +16,9 @@ class Purpose(Enum):
     STREAM_KEY_PEPPER = "stream-key-pepper/1"
     SIGNING_KEY_ENCRYPTION = "signing-key-encryption/1"
     CSRF = "csrf/1"
+    VIDEO_TOKEN = "video-token/1"
+    EXPORT_LINK = "export-link/1"
+    MEDIA_TOKENS = "media-tokens/1"
 
 
 def derive(settings: Settings, purpose: Purpose) -> bytes:
