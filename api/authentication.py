@@ -61,6 +61,23 @@ class Authentication:
             raise Forbidden("This account is suspended.", code="account_suspended")
         return known.actor
 
+    async def recognise(
+        self, request: web.Request, *, while_suspended: bool = False
+    ) -> Actor | None:
+        """Who asks, or None for somebody without a login; an app token counts for nothing here.
+
+        Raises as `require`, also for a browser whose access cookie is over and whose login is not:
+        it renews it and asks again, and is not taken for a stranger meanwhile.
+        """
+        bearer = bearer_token(request)
+        if bearer is None and ACCESS_COOKIE not in request.cookies:
+            if CSRF_COOKIE in request.cookies:
+                raise Unauthorized("Renew the login first.", code="token_expired")
+            return None
+        if bearer is not None and app_tokens.parse(bearer) is not None:
+            return None
+        return await self.require(request, while_suspended=while_suspended)
+
     async def _of_login(self, request: web.Request, token: str, *, is_cookie: bool) -> logins.Known:
         said = await self._tokens.verify(token)
         if is_cookie and request.method not in SAFE_METHODS:

@@ -155,6 +155,8 @@ def _section(method: str, path: str, operation: Document, content: Document) -> 
 def _needs(security: Sequence[Document]) -> str:
     if not security:
         return "Needs no login."
+    if not security[0]:
+        return "Needs no login; whoever has one may be answered more."
     scopes = [scope for way in security for scope in way.get("app_token", ())]
     if scopes:
         return f"Needs a login, or an app token with {scopes[0]}."

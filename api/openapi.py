@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from api.instance import version
-from api.operations import PREFIX, Auth, ErrorBody, Operation
+from api.operations import PATH_FORMS, PREFIX, Auth, ErrorBody, Operation
 from core.settings import Settings
 
 Document = dict[str, Any]
@@ -22,6 +22,7 @@ _PATH_PARAMETERS: dict[str, Document] = {
     "login": {"type": "string", "examples": ["alice"]},
     "user": {"type": "string", "examples": ["bob"]},
     "message": {"type": "string", "format": "uuid"},
+    "clip": {"type": "string", "pattern": "^[A-Za-z0-9_-]{11}$"},
 }
 _ANYBODY: Sequence[Document] = ()
 _USER: Sequence[Document] = ({"bearer": []}, {"cookie": [], "csrf": []})
@@ -105,6 +106,8 @@ def _operation(operation: Operation, schemas: dict[Any, Document]) -> Document:
 def _security(operation: Operation) -> list[Document]:
     if operation.auth is Auth.ANYONE:
         return list(_ANYBODY)
+    if operation.auth is Auth.OPTIONAL:
+        return [{}, *_USER]
     if operation.scope is None:
         return list(_USER)
     return [*_USER, {"app_token": [str(operation.scope)]}]
@@ -174,20 +177,16 @@ def errors_of(operation: Operation) -> dict[HTTPStatus, list[str]]:
         add(HTTPStatus.UNPROCESSABLE_ENTITY, "field_missing", "unknown_field", "invalid_field")
     if operation.query is not None and "cursor" in operation.query.model_fields:
         add(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor")
-    if operation.auth is Auth.USER:
-        add(
-            HTTPStatus.UNAUTHORIZED,
-            "not_logged_in",
-            "invalid_token",
-            "token_expired",
-            "login_ended",
-        )
-        add(HTTPStatus.FORBIDDEN, "insufficient_scope")
+    if operation.auth is not Auth.ANYONE:
+        if operation.auth is Auth.USER:
+            add(HTTPStatus.UNAUTHORIZED, "not_logged_in")
+            add(HTTPStatus.FORBIDDEN, "insufficient_scope")
+        add(HTTPStatus.UNAUTHORIZED, "invalid_token", "token_expired", "login_ended")
         if operation.method != "GET":
             add(HTTPStatus.FORBIDDEN, "csrf_failed", "cross_site")
             if not operation.while_suspended:
                 add(HTTPStatus.FORBIDDEN, "account_suspended")
-    if "{id}" in operation.path or "{message}" in operation.path:
+    if any(f"{{{name}}}" in operation.path for name in PATH_FORMS):
         add(HTTPStatus.NOT_FOUND, "not_found")
     if operation.path.startswith("/channels/{login}"):
         add(HTTPStatus.NOT_FOUND, "channel_not_found")

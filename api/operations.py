@@ -38,6 +38,7 @@ PREFIX = "/api/v1"
 PATH_FORMS = {
     "id": "[0-9]{1,19}",
     "message": "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "clip": "[A-Za-z0-9_-]{11}",
 }
 # A body of a few kilobytes that takes longer is held back on purpose.
 BODY_TIMEOUT_S = 10.0
@@ -95,12 +96,16 @@ class Auth(Enum):
     """Who may ask."""
 
     ANYONE = "anyone"
+    # Anyone, but whoever is logged in may be answered more.
+    OPTIONAL = "optional"
     USER = "user"
 
 
 @dataclass(frozen=True)
 class Call(Generic[BodyT, QueryT]):
-    """One request, parsed. `actor` is there when the operation asks for a user."""
+    """One request, parsed. `actor` is there when the operation asks for a user; `maybe_actor` also
+    where it is only glad of one.
+    """
 
     api: Api
     request: web.Request
@@ -256,6 +261,10 @@ def handler_of(operation: Operation, api: Api) -> Handler:
         if operation.auth is Auth.USER:
             actor = await api.authentication.require(
                 request, scope=operation.scope, while_suspended=operation.while_suspended
+            )
+        elif operation.auth is Auth.OPTIONAL:
+            actor = await api.authentication.recognise(
+                request, while_suspended=operation.while_suspended
             )
         query = _parse_query(operation, request)
         body = await _parse_body(operation, request)
