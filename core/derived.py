@@ -16,7 +16,6 @@ class Purpose(Enum):
     STREAM_KEY_PEPPER = "stream-key-pepper/1"
     SIGNING_KEY_ENCRYPTION = "signing-key-encryption/1"
     CSRF = "csrf/1"
-    VIDEO_TOKEN = "video-token/1"
     EXPORT_LINK = "export-link/1"
     MEDIA_TOKENS = "media-tokens/1"
 

@@ -20,6 +20,16 @@ END_STREAM = "footlight.rpc.ingest.end_stream"
 # A question: {op, channel_id, actor, …} → what came of it. One of the chat processes decides, and it
 # holds on all of them when the answer comes (docs/protocols/chat.md).
 CHAT_DECIDE = "footlight.rpc.chat.decide"
+# Questions to recorder, one subject an operation (`recorder_question`).
+RECORDER_RPC = "footlight.rpc.recorder"
+
+
+def recorder_question(op: str) -> str:
+    """The subject of a question to recorder, such as `video.update`: {actor, …} → what came of it.
+
+    One of the recorders answers, once the database holds it (docs/protocols/vod.md).
+    """
+    return f"{RECORDER_RPC}.{op}"
 
 
 class Event(BaseModel):
@@ -178,6 +188,68 @@ class AppTokenRevoked(Event, topic="app_token.revoked"):
 
     token_id: int
     user_id: int
+
+
+class VideoStarted(Event, topic="video.started"):
+    """A running broadcast has its first stored segment: its video plays from its beginning."""
+
+    video_id: int
+    channel_id: int
+    stream_id: int
+
+
+class VideoReady(Event, topic="video.ready"):
+    """A video is whole.
+
+    `spans` are its runs without a gap, in order: (start of media time in seconds, wall clock there,
+    duration in seconds). A video that is no broadcast's has no stream and no spans.
+    """
+
+    video_id: int
+    channel_id: int
+    stream_id: int | None = None
+    spans: list[tuple[float, datetime, float]] = []
+
+
+class VideoUpdated(Event, topic="video.updated"):
+    """Title, visibility or another thing that is shown of a video changed, or it left the trash."""
+
+    video_id: int
+    channel_id: int
+
+
+class VideoRemoved(Event, topic="video.removed"):
+    """A video is in the trash, or with `purged` gone for good."""
+
+    video_id: int
+    channel_id: int
+    purged: bool = False
+
+
+class ClipReady(Event, topic="clip.ready"):
+    """A clip plays."""
+
+    clip_id: str
+    channel_id: int
+    video_id: int | None = None
+
+
+class ClipRemoved(Event, topic="clip.removed"):
+    """A clip is gone."""
+
+    clip_id: str
+    channel_id: int
+
+
+class JobDone(Event, topic="job.done"):
+    """A job has come to its end: `state` is done, failed or cancelled."""
+
+    job_id: int
+    kind: str
+    state: str
+    user_id: int | None = None
+    video_id: int | None = None
+    clip_id: str | None = None
 
 
 def decode(subject: str, payload: bytes) -> Event | None:

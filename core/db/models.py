@@ -1,5 +1,5 @@
-"""Every table. Each has one service that writes it, named above it; the others read it, or ask that
-service.
+"""Every table but those of videos (core.db.video_models). Each has one service that writes it, named
+above it; the others read it, or ask that service.
 
 Ids are 64-bit identity columns, decimal digits in JSON. Times are `timestamptz` in UTC.
 """
@@ -164,7 +164,16 @@ class RaidState(StrEnum):
     CANCELLED = "cancelled"
 
 
-def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+class Visibility(StrEnum):
+    """Who may watch a video: everybody, whoever has its address, or its owner."""
+
+    PUBLIC = "public"
+    UNLISTED = "unlisted"
+    PRIVATE = "private"
+
+
+def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    """The check that a column holds one of an enumeration's values."""
     return CheckConstraint(f"{column} in ({', '.join(repr(str(v)) for v in values)})", name=column)
 
 
@@ -178,7 +187,7 @@ class User(Base):
     """
 
     __tablename__ = "users"
-    __table_args__ = (_one_of("role", Role),)
+    __table_args__ = (one_of("role", Role),)
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     # Lower case; `~<id>`, which nobody can register, once deleted.
@@ -215,6 +224,7 @@ class Channel(Base):
         Index("ix_channels_tags", "tags", postgresql_using="gin"),
         Index("ix_channels_category", func.lower(text("category"))),
         Index("ix_channels_language", "language"),
+        one_of("video_visibility", Visibility),
     )
 
     id: Mapped[int] = mapped_column(
@@ -229,6 +239,10 @@ class Channel(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # Rows of `follows`, counted in the same transaction.
     followers: Mapped[int] = mapped_column(server_default="0")
+    # Who may watch the videos that broadcasts become.
+    video_visibility: Mapped[str] = mapped_column(server_default=Visibility.PUBLIC)
+    # Days for which they are kept; null: as long as the site keeps videos.
+    retention_days: Mapped[int | None]
 
 
 class Login(Base):
@@ -374,9 +388,9 @@ class Report(Base):
 
     __tablename__ = "reports"
     __table_args__ = (
-        _one_of("kind", ReportKind),
-        _one_of("status", ReportStatus),
-        _one_of("decision", ReportDecision),
+        one_of("kind", ReportKind),
+        one_of("status", ReportStatus),
+        one_of("decision", ReportDecision),
         Index("ix_reports_status", "status", "id"),
         Index("ix_reports_subject_user_id", "subject_user_id", "id"),
     )
@@ -408,7 +422,7 @@ class Suspension(Base):
 
     __tablename__ = "suspensions"
     __table_args__ = (
-        _one_of("scope", SuspensionScope),
+        one_of("scope", SuspensionScope),
         Index(
             "ix_suspensions_user_id_standing",
             "user_id",
@@ -511,7 +525,7 @@ class Stream(Base):
 
     __tablename__ = "streams"
     __table_args__ = (
-        _one_of("status", StreamStatus),
+        one_of("status", StreamStatus),
         # A channel has one running stream; the newest publisher takes it over.
         Index(
             "uq_streams_running_channel",
@@ -633,7 +647,7 @@ class ChatRole(Base):
 
     __tablename__ = "chat_roles"
     __table_args__ = (
-        _one_of("role", ChatRoleKind),
+        one_of("role", ChatRoleKind),
         Index("ix_chat_roles_user_id", "user_id"),
     )
 
@@ -690,7 +704,7 @@ class ChatTerm(Base):
 
     __tablename__ = "chat_terms"
     __table_args__ = (
-        _one_of("kind", TermKind),
+        one_of("kind", TermKind),
         UniqueConstraint("channel_id", "kind", "folded"),
     )
 
@@ -712,7 +726,7 @@ class ChatHeld(Base):
 
     __tablename__ = "chat_held"
     __table_args__ = (
-        _one_of("decision", HeldDecision),
+        one_of("decision", HeldDecision),
         Index(
             "ix_chat_held_pending",
             "channel_id",
@@ -741,7 +755,7 @@ class ChatSuspicious(Base):
     """A user whom a channel's moderators watch, or whose messages are all held."""
 
     __tablename__ = "chat_suspicious"
-    __table_args__ = (_one_of("status", SuspiciousStatus),)
+    __table_args__ = (one_of("status", SuspiciousStatus),)
 
     channel_id: Mapped[int] = mapped_column(
         ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
@@ -775,7 +789,7 @@ class UnbanRequest(Base):
 
     __tablename__ = "unban_requests"
     __table_args__ = (
-        _one_of("status", UnbanStatus),
+        one_of("status", UnbanStatus),
         Index("ix_unban_requests_channel_id_status", "channel_id", "status", "id"),
         Index(
             "uq_unban_requests_open",
@@ -859,7 +873,7 @@ class Poll(Base):
 
     __tablename__ = "polls"
     __table_args__ = (
-        _one_of("status", PollStatus),
+        one_of("status", PollStatus),
         Index(
             "uq_polls_running", "channel_id", unique=True, postgresql_where=text("status='running'")
         ),
@@ -897,7 +911,7 @@ class Raid(Base):
 
     __tablename__ = "raids"
     __table_args__ = (
-        _one_of("state", RaidState),
+        one_of("state", RaidState),
         Index(
             "uq_raids_pending",
             "from_channel",

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from core.db import video_models  # noqa: F401 (declares its tables)
 from core.db.models import Base
 
 # Any number that nothing else takes; every migrator asks for the same one.

@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from core.db import video_models  # noqa: F401 (declares its tables)
 from core.db.engine import Database, open_database
 from core.db.migrate import configuration, migrate
 from core.db.models import Base, Channel, Stream, StreamStatus, User
