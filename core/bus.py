@@ -19,7 +19,8 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RetentionPolicy, StreamConfig
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
@@ -34,25 +35,25 @@ from core.errors import (
     Unauthorized,
     Unavailable,
 )
-from core.events import STREAM_NAME, SUBJECT_PREFIX, Event, decode
+from core.events import Event, decode
 from core.lanes import Lanes
 from core.logs import logger
 from core.settings import Settings
+from core.streams import EVENTS, Stream
 
 log = logger(__name__)
 
-EVENT_AGE_S = 7 * 86400
-# How long NATS remembers message ids. The outbox publishes one again only within seconds of the
-# first time.
-DUPLICATE_WINDOW_S = 120
 RECONNECT_S = 0.5
 ACK_WAIT_S = 30.0
+# A worker that has not finished by then gives the message back.
+WORK_S = ACK_WAIT_S / 2
 FETCH_S = 5.0
 # Questions that one responder works on side by side, and that may wait behind one of them: each of
 # those has an asker who gives up within seconds.
 ANSWERED_AT_ONCE, WAITING_IN_LANE = 16, 64
 
 Handler = Callable[[Event], Awaitable[None]]
+Worker = Callable[[bytes], Awaitable[None]]
 Responder = Callable[[dict[str, Any]], Awaitable[Mapping[str, Any] | None]]
 # Of a question; those with the same are answered in the order in which they came.
 Lane = Callable[[dict[str, Any]], Hashable]
@@ -122,7 +123,9 @@ class Bus:
 
     # --- events -----------------------------------------------------------------------------------
 
-    async def publish(self, subject: str, payload: bytes, message_id: str) -> None:
+    async def publish(
+        self, subject: str, payload: bytes, message_id: str, stream: Stream = EVENTS
+    ) -> None:
         """Store a message in JetStream; returns once it is kept. Raises Unavailable.
 
         The same `message_id` within the duplicate window is stored once.
@@ -136,21 +139,14 @@ class Bus:
                 if isinstance(error, TimeoutError):
                     raise
                 # The stream is missing: a new NATS, or one that was wiped.
-                await self.ensure_stream()
+                await self.ensure_stream(stream)
                 await self._js.publish(subject, payload, timeout=self._timeout, headers=headers)
         except (NatsError, JetStreamError, OSError, TimeoutError) as error:
             raise Unavailable("The event bus does not answer.") from error
 
-    async def ensure_stream(self) -> None:
-        """Make the event stream, or bring it to the present configuration."""
-        config = StreamConfig(
-            name=STREAM_NAME,
-            subjects=[f"{SUBJECT_PREFIX}.>"],
-            retention=RetentionPolicy.LIMITS,
-            max_age=EVENT_AGE_S,
-            duplicate_window=DUPLICATE_WINDOW_S,
-            num_replicas=self._replicas,
-        )
+    async def ensure_stream(self, stream: Stream = EVENTS) -> None:
+        """Make a stream, or bring it to the present configuration."""
+        config = stream.config(self._replicas)
         try:
             await self._js.update_stream(config)
         except NotFoundError:
@@ -176,33 +172,47 @@ class Bus:
             await asyncio.sleep(RECONNECT_S)
 
     async def _consume(self, durable: str, subjects: list[str], handle: Handler) -> None:
-        await self.ensure_stream()
+        # A consumer that has to be made again after a wipe would otherwise see nothing of what the
+        # outbox brings in the meantime; handlers are idempotent.
+        async with self._bound(EVENTS, durable, subjects, at_once=1) as subscription:
+            while True:
+                for message in await self._fetch(EVENTS, durable, subscription):
+                    await self._deliver(durable, message, handle)
+
+    @asynccontextmanager
+    async def _bound(
+        self, stream: Stream, durable: str, subjects: list[str], at_once: int
+    ) -> AsyncIterator[JetStreamContext.PullSubscription]:
+        """A subscription to a durable consumer, both made where they are missing."""
+        await self.ensure_stream(stream)
         config = ConsumerConfig(
             durable_name=durable,
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ACK_WAIT_S,
-            # A consumer that has to be made again after a wipe would otherwise see nothing of what
-            # the outbox brings in the meantime; handlers are idempotent.
             deliver_policy=DeliverPolicy.ALL,
             filter_subjects=subjects,
-            max_ack_pending=1,
+            max_ack_pending=at_once,
         )
-        await self._js.add_consumer(STREAM_NAME, config)
-        subscription = await self._js.pull_subscribe_bind(durable, stream=STREAM_NAME)
+        await self._js.add_consumer(stream.name, config)
+        subscription = await self._js.pull_subscribe_bind(durable, stream=stream.name)
         try:
-            while True:
-                obey_cancellation()
-                try:
-                    messages = await subscription.fetch(1, timeout=FETCH_S)
-                except TimeoutError:
-                    # Nothing came, or the consumer is gone: the latter is an error here.
-                    await self._js.consumer_info(STREAM_NAME, durable)
-                    continue
-                for message in messages:
-                    await self._deliver(durable, message, handle)
+            yield subscription
         finally:
             with contextlib.suppress(NatsError, OSError):
                 await subscription.unsubscribe()
+
+    async def _fetch(
+        self, stream: Stream, durable: str, subscription: JetStreamContext.PullSubscription
+    ) -> list[Msg]:
+        """One message; none when none came for a while."""
+        obey_cancellation()
+        try:
+            # Of a larger batch the client would keep the first ones back until the last has come.
+            return await subscription.fetch(1, timeout=FETCH_S)
+        except TimeoutError:
+            # Nothing came, or the consumer is gone: the latter is an error here.
+            await self._js.consumer_info(stream.name, durable)
+            return []
 
     async def _deliver(self, durable: str, message: Msg, handle: Handler) -> None:
         try:
@@ -226,6 +236,43 @@ class Bus:
                 await message.nak(delay=1)
                 return
         await message.ack()
+
+    # --- work -------------------------------------------------------------------------------------
+
+    async def work(
+        self, stream: Stream, durable: str, subjects: list[str], do: Worker, at_once: int
+    ) -> None:
+        """Give the messages of a queue to `do`, up to `at_once` side by side; runs until cancelled.
+
+        A message is acknowledged when `do` returns. When it raises, or takes longer than `WORK_S`, it
+        comes again.
+        """
+        await self._first_connection.wait()
+        while True:
+            obey_cancellation()
+            try:
+                await self._work(stream, durable, subjects, do, at_once)
+            except (NatsError, JetStreamError, OSError, TimeoutError) as error:
+                log.warning("consumer_interrupted", consumer=durable, error=repr(error))
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _work(
+        self, stream: Stream, durable: str, subjects: list[str], do: Worker, at_once: int
+    ) -> None:
+        busy: set[asyncio.Task[None]] = set()
+        try:
+            async with self._bound(stream, durable, subjects, at_once) as subscription:
+                while True:
+                    if len(busy) >= at_once:
+                        await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
+                        busy = {task for task in busy if not task.done()}
+                    for message in await self._fetch(stream, durable, subscription):
+                        busy.add(asyncio.create_task(_do(durable, message, do), name=durable))
+        finally:
+            for task in busy:
+                task.cancel()
+            if busy:
+                await asyncio.wait(busy)
 
     # --- questions --------------------------------------------------------------------------------
 
@@ -321,6 +368,25 @@ class _Answering:
         except (NatsError, OSError) as error:
             # The asker has been told already that nobody answers.
             log.warning("answer_lost", subject=self.subject, error=repr(error))
+
+
+async def _do(durable: str, message: Msg, do: Worker) -> None:
+    """Work on one message of a queue, and acknowledge it or give it back."""
+    try:
+        try:
+            async with asyncio.timeout(WORK_S):
+                await do(message.data)
+        except (DomainError, TimeoutError) as error:
+            log.debug("work_waits", consumer=durable, reason=repr(error))
+            await message.nak(delay=1)
+        except Exception:
+            log.exception("work_failed", consumer=durable)
+            await message.nak(delay=1)
+        else:
+            await message.ack()
+    except (NatsError, OSError) as error:
+        # It comes again.
+        log.debug("acknowledgement_lost", consumer=durable, error=repr(error))
 
 
 def _one_lane(_question: Mapping[str, Any]) -> None:
