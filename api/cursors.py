@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from datetime import UTC, datetime
 from uuid import UUID
 
 from core.errors import Invalid
 
-Key = int | datetime | UUID
+Key = int | float | str | datetime | UUID
 _LONGEST = 256
 _INT64 = 2**63
 
@@ -21,7 +22,7 @@ def encode(order: str, *keys: Key) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _written(key: Key) -> int | str:
+def _written(key: Key) -> int | float | str:
     if isinstance(key, datetime):
         return key.astimezone(UTC).isoformat()
     return str(key) if isinstance(key, UUID) else key
@@ -47,6 +48,19 @@ def decode(cursor: str, order: str, *kinds: type[Key]) -> tuple[Key, ...]:
 
 
 def _key(value: object, kind: type[Key]) -> Key:
+    if kind is str:
+        # Ids of ours; PostgreSQL's text has no NUL.
+        if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
+            raise ValueError("not an id")
+        return value
+    if kind is float:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, float | int)
+            or not math.isfinite(value)
+        ):
+            raise ValueError("not a number")
+        return float(value)
     if kind is datetime:
         if not isinstance(value, str):
             raise ValueError("not a time")

@@ -1,4 +1,4 @@
-"""Keyset pagination: one page of a query, the newest or greatest first."""
+"""Keyset pagination: one page of a query, the newest or greatest first unless said otherwise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from api import cursors
 from api.operations import Page
 
 Selected = TypeVarTuple("Selected")
-Column = InstrumentedAttribute[int] | InstrumentedAttribute[datetime] | InstrumentedAttribute[UUID]
+Column = (
+    InstrumentedAttribute[int]
+    | InstrumentedAttribute[float]
+    | InstrumentedAttribute[str]
+    | InstrumentedAttribute[datetime]
+    | InstrumentedAttribute[datetime | None]
+    | InstrumentedAttribute[UUID]
+)
 
 
 async def fetch(
@@ -24,19 +31,22 @@ async def fetch(
     asked: Page,
     order: str,
     *columns: Column,
+    ascending: bool = False,
 ) -> tuple[list[Row[*Selected]], str | None]:
     """The rows of a page and the cursor behind them.
 
-    `columns` are sorted by, descending, and together unique; the query selects their entities.
-    `order` names the list, so that another list's cursor is refused.
+    `columns` are sorted by, descending unless `ascending`, and together unique; the query selects
+    their entities. `order` names the list, so that another list's cursor is refused.
     """
     if asked.cursor is not None:
         kinds = [column.type.python_type for column in columns]
         after = cursors.decode(asked.cursor, order, *kinds)
         values = (literal(value, column.type) for value, column in zip(after, columns, strict=True))
-        behind: ColumnElement[bool] = tuple_(*columns) < tuple_(*values)
+        here, there = tuple_(*columns), tuple_(*values)
+        behind: ColumnElement[bool] = here > there if ascending else here < there
         query = query.where(behind)
-    query = query.order_by(*(column.desc() for column in columns)).limit(asked.limit + 1)
+    sorted_by = (column.asc() if ascending else column.desc() for column in columns)
+    query = query.order_by(*sorted_by).limit(asked.limit + 1)
     rows = list((await session.execute(query)).all())
     more = len(rows) > asked.limit
     rows = rows[: asked.limit]

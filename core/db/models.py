@@ -98,6 +98,7 @@ class ReportKind(StrEnum):
     MESSAGE = "message"
     STREAM = "stream"
     VIDEO = "video"
+    CLIP = "clip"
 
 
 class ReportStatus(StrEnum):
@@ -402,6 +403,8 @@ class Report(Base):
     channel_id: Mapped[int | None]
     message_id: Mapped[uuid.UUID | None]
     stream_id: Mapped[int | None]
+    video_id: Mapped[int | None]
+    clip_id: Mapped[str | None]
     # A code of a fixed list (spam, harassment, …).
     reason: Mapped[str]
     text: Mapped[str] = mapped_column(server_default="")

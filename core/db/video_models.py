@@ -10,8 +10,10 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import REAL, Double, ForeignKey, Identity, Index, Integer, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db.models import Base, Json, Visibility, one_of
@@ -65,7 +67,8 @@ LISTED = text(
     "visibility = 'public' and status in ('live', 'ready') and trashed_at is null"
     " and published_at is not null"
 )
-_LISTED_CLIP = text("status = 'ready' and deleted_at is null")
+#: And of clips.
+LISTED_CLIP = text("status = 'ready' and deleted_at is null")
 
 
 # --- written by recorder --------------------------------------------------------------------------
@@ -110,6 +113,26 @@ class Video(Base):
             "ix_videos_listed_category",
             func.lower(text("category")),
             text("published_at desc"),
+            text("id desc"),
+            postgresql_where=LISTED,
+        ),
+        Index(
+            "ix_videos_listed_kind",
+            "kind",
+            text("published_at desc"),
+            text("id desc"),
+            postgresql_where=LISTED,
+        ),
+        Index(
+            "ix_videos_listed_language",
+            "language",
+            text("published_at desc"),
+            text("id desc"),
+            postgresql_where=LISTED,
+        ),
+        Index(
+            "ix_videos_listed_length",
+            text("duration_s desc"),
             text("id desc"),
             postgresql_where=LISTED,
         ),
@@ -168,6 +191,8 @@ class Video(Base):
     storyboard: Mapped[Json] = mapped_column(server_default="{}")
     # {code, message} of a failed one.
     error: Mapped[Json | None]
+    # [[start_s, wall clock there, duration_s]]: the runs without a gap, as in VideoReady.
+    spans: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
     trashed_at: Mapped[datetime | None]
     # When its objects go, because it is in the trash or its retention is over.
     purge_at: Mapped[datetime | None]
@@ -219,17 +244,26 @@ class Clip(Base):
             "channel_id",
             text("created_at desc"),
             text("id desc"),
-            postgresql_where=_LISTED_CLIP,
+            postgresql_where=LISTED_CLIP,
         ),
         Index(
             "ix_clips_listed_channel_views",
             "channel_id",
             text("views desc"),
             text("id desc"),
-            postgresql_where=_LISTED_CLIP,
+            postgresql_where=LISTED_CLIP,
         ),
         Index(
-            "ix_clips_listed_created", text("created_at desc"), "id", postgresql_where=_LISTED_CLIP
+            "ix_clips_listed_created",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=LISTED_CLIP,
+        ),
+        Index(
+            "ix_clips_listed_views",
+            text("views desc"),
+            text("id desc"),
+            postgresql_where=LISTED_CLIP,
         ),
         Index("ix_clips_video_id", "video_id"),
         Index("ix_clips_creator_id", "creator_id", text("created_at desc")),
@@ -361,8 +395,38 @@ class VideoMessage(Base):
     )
     at_s: Mapped[float] = mapped_column(Double, primary_key=True)
     message_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    # Wall clock.
+    at: Mapped[datetime]
     user_id: Mapped[int]
     text: Mapped[str]
     # As in chat_messages.
     data: Mapped[Json] = mapped_column(server_default="{}")
     deleted_at: Mapped[datetime | None]
+
+
+class VideoChat(Base):
+    """How far a broadcast's chat has been copied beside its video; until it is, chat keeps it."""
+
+    __tablename__ = "video_chats"
+    __table_args__ = (
+        Index("ix_video_chats_channel_id", "channel_id", "began_at"),
+        Index("ix_video_chats_waiting", "began_at", postgresql_where=text("copied_at is null")),
+        Index("ix_video_chats_purged", "video_id", postgresql_where=text("purged_at is not null")),
+    )
+
+    video_id: Mapped[int] = mapped_column(
+        ForeignKey("videos.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    channel_id: Mapped[int]
+    # Wall clock of its first frame, and of its last once it is whole.
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    # As in VideoReady; empty until then.
+    spans: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
+    # What is copied: the spans before this one, and of this one the messages up to this.
+    span: Mapped[int] = mapped_column(Integer, server_default="0")
+    copied_to: Mapped[datetime | None]
+    copied_offset: Mapped[int] = mapped_column(server_default="0")
+    copied_at: Mapped[datetime | None]
+    # When the video went; what clips still show stays.
+    purged_at: Mapped[datetime | None]

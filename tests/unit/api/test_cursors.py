@@ -18,12 +18,13 @@ INT64 = st.integers(min_value=-(2**63), max_value=2**63 - 1)
 TIMES = st.datetimes(timezones=st.just(UTC))
 
 
-@given(INT64, TIMES)
-def test_there_and_back(number: int, time: datetime) -> None:
+@given(INT64, TIMES, st.floats(allow_nan=False, allow_infinity=False))
+def test_there_and_back(number: int, time: datetime, length: float) -> None:
     name = UUID(int=number % 2**128)
-    cursor = cursors.encode("order", time, number, name)
-    assert cursors.decode(cursor, "order", datetime, int, UUID) == (time, number, name)
-    assert len(cursor) < 200
+    keys = (time, number, name, length, "Ab_-9")
+    cursor = cursors.encode("order", *keys)
+    assert cursors.decode(cursor, "order", datetime, int, UUID, float, str) == keys
+    assert len(cursor) < 256
     assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -63,6 +64,20 @@ def test_of_another_list() -> None:
     ):
         with pytest.raises(Invalid):
             cursors.decode(cursor, order, *kinds)
+
+
+def test_what_postgresql_would_refuse() -> None:
+    for value, kind in (
+        ("a\0", str),
+        ("\ud800", str),
+        (1e999, float),
+        (True, float),
+        (10**400, float),
+    ):
+        text = json.dumps(["order", value])
+        cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        with pytest.raises(Invalid):
+            cursors.decode(cursor, "order", kind)
 
 
 def test_deep_nesting_and_wide_numbers() -> None:

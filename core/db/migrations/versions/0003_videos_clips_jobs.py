@@ -73,6 +73,9 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("error", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column(
+            "spans", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False
+        ),
         sa.Column("trashed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("purge_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True),
@@ -126,6 +129,27 @@ def upgrade() -> None:
         "ix_videos_listed_channel_views",
         "videos",
         ["channel_id", sa.literal_column("views desc"), sa.literal_column("id desc")],
+        unique=False,
+        postgresql_where=LISTED,
+    )
+    op.create_index(
+        "ix_videos_listed_kind",
+        "videos",
+        ["kind", sa.literal_column("published_at desc"), sa.literal_column("id desc")],
+        unique=False,
+        postgresql_where=LISTED,
+    )
+    op.create_index(
+        "ix_videos_listed_language",
+        "videos",
+        ["language", sa.literal_column("published_at desc"), sa.literal_column("id desc")],
+        unique=False,
+        postgresql_where=LISTED,
+    )
+    op.create_index(
+        "ix_videos_listed_length",
+        "videos",
+        [sa.literal_column("duration_s desc"), sa.literal_column("id desc")],
         unique=False,
         postgresql_where=LISTED,
     )
@@ -241,7 +265,14 @@ def upgrade() -> None:
     op.create_index(
         "ix_clips_listed_created",
         "clips",
-        [sa.literal_column("created_at desc"), "id"],
+        [sa.literal_column("created_at desc"), sa.literal_column("id desc")],
+        unique=False,
+        postgresql_where=sa.text("status = 'ready' and deleted_at is null"),
+    )
+    op.create_index(
+        "ix_clips_listed_views",
+        "clips",
+        [sa.literal_column("views desc"), sa.literal_column("id desc")],
         unique=False,
         postgresql_where=sa.text("status = 'ready' and deleted_at is null"),
     )
@@ -294,6 +325,7 @@ def upgrade() -> None:
         sa.Column("video_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at_s", sa.Double(), nullable=False),
         sa.Column("message_id", sa.UUID(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column(
@@ -311,6 +343,45 @@ def upgrade() -> None:
     op.create_index("ix_video_messages_message_id", "video_messages", ["message_id"], unique=False)
     op.create_index(
         "ix_video_messages_user_id", "video_messages", ["user_id", "video_id"], unique=False
+    )
+    op.create_table(
+        "video_chats",
+        sa.Column("video_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("channel_id", sa.BigInteger(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "spans", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False
+        ),
+        sa.Column("span", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("copied_to", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("copied_offset", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("copied_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["video_id"],
+            ["videos.id"],
+            name=op.f("fk_video_chats_video_id_videos"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("video_id", name=op.f("pk_video_chats")),
+    )
+    op.create_index(
+        "ix_video_chats_channel_id", "video_chats", ["channel_id", "began_at"], unique=False
+    )
+    op.create_index(
+        "ix_video_chats_waiting",
+        "video_chats",
+        ["began_at"],
+        unique=False,
+        postgresql_where=sa.text("copied_at is null"),
+    )
+    op.create_index(
+        "ix_video_chats_purged",
+        "video_chats",
+        ["video_id"],
+        unique=False,
+        postgresql_where=sa.text("purged_at is not null"),
     )
     op.create_table(
         "video_positions",
@@ -451,10 +522,25 @@ def upgrade() -> None:
         "channels",
         "video_visibility in ('public', 'unlisted', 'private')",
     )
+    op.add_column("reports", sa.Column("video_id", sa.BigInteger(), nullable=True))
+    op.add_column("reports", sa.Column("clip_id", sa.Text(), nullable=True))
+    op.drop_constraint(op.f("ck_reports_kind"), "reports")
+    op.create_check_constraint(
+        op.f("ck_reports_kind"),
+        "reports",
+        "kind in ('user', 'message', 'stream', 'video', 'clip')",
+    )
 
 
 def downgrade() -> None:
     """Undo it."""
+    op.execute("delete from reports where kind = 'clip'")
+    op.drop_constraint(op.f("ck_reports_kind"), "reports")
+    op.create_check_constraint(
+        op.f("ck_reports_kind"), "reports", "kind in ('user', 'message', 'stream', 'video')"
+    )
+    op.drop_column("reports", "clip_id")
+    op.drop_column("reports", "video_id")
     op.drop_constraint(op.f("ck_channels_video_visibility"), "channels")
     op.drop_column("channels", "retention_days")
     op.drop_column("channels", "video_visibility")
@@ -470,6 +556,7 @@ def downgrade() -> None:
     op.drop_table("video_segments")
     op.drop_index("ix_video_positions_user_id", table_name="video_positions")
     op.drop_table("video_positions")
+    op.drop_table("video_chats")
     op.drop_index("ix_video_messages_user_id", table_name="video_messages")
     op.drop_index("ix_video_messages_message_id", table_name="video_messages")
     op.drop_table("video_messages")
