@@ -7,7 +7,8 @@ policies: small S3 servers forget or ignore them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,9 +25,12 @@ from core.settings import Settings
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
+    from types_boto3_s3.type_defs import CompletedPartTypeDef, ObjectIdentifierTypeDef
 
 T = TypeVar("T")
+#: Of a large object that is written piece by piece; S3 takes 10,000 of them, so that it may have 150 GB.
+PART_BYTES = 16 * 1024 * 1024
+PARTS_AT_ONCE = 3
 _MISSING = {"NoSuchKey", "NoSuchBucket", "404", "NotFound"}
 
 
@@ -87,6 +91,64 @@ class Storage:
             partial(self._client.put_object, Bucket=self._bucket, Key=key, Body=data), key
         )
 
+    @asynccontextmanager
+    async def writer(self, key: str) -> AsyncIterator[Writer]:
+        """Store an object piece by piece. It is there once the block has ended, and not when it raises."""
+        writer = Writer(self, key)
+        try:
+            yield writer
+            await writer.finish()
+        except BaseException:
+            await asyncio.shield(writer.abort())
+            raise
+
+    async def begin_parts(self, key: str) -> str:
+        """Begin an object of several parts: its upload id."""
+        begun = await self._call(
+            partial(self._client.create_multipart_upload, Bucket=self._bucket, Key=key), key
+        )
+        return begun["UploadId"]
+
+    async def put_part(self, key: str, upload: str, number: int, data: bytes) -> str:
+        """Store part `number` (from 1): its ETag."""
+        stored = await self._call(
+            partial(
+                self._client.upload_part,
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=upload,
+                PartNumber=number,
+                Body=data,
+            ),
+            key,
+        )
+        return stored["ETag"]
+
+    async def finish_parts(self, key: str, upload: str, tags: dict[int, str]) -> None:
+        """Make the object of its parts: ETags by number."""
+        parts: list[CompletedPartTypeDef] = [
+            {"PartNumber": number, "ETag": tags[number]} for number in sorted(tags)
+        ]
+        await self._call(
+            partial(
+                self._client.complete_multipart_upload,
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=upload,
+                MultipartUpload={"Parts": parts},
+            ),
+            key,
+        )
+
+    async def abort_parts(self, key: str, upload: str) -> None:
+        """Forget the parts of an object that will not be."""
+        await self._call(
+            partial(
+                self._client.abort_multipart_upload, Bucket=self._bucket, Key=key, UploadId=upload
+            ),
+            key,
+        )
+
     async def get(self, key: str, start: int | None = None, end: int | None = None) -> bytes:
         """The object, or its bytes `start` to `end` (both included). Raises NotFound."""
 
@@ -131,6 +193,67 @@ class Storage:
             ]
 
         return await self._call(listed, prefix)
+
+
+class Writer:
+    """An object on its way: a few parts of it in memory, the rest stored."""
+
+    def __init__(self, storage: Storage, key: str) -> None:
+        self.size = 0
+        self._storage = storage
+        self._key = key
+        self._upload: str | None = None
+        self._buffer = bytearray()
+        self._number = 0
+        self._tags: dict[int, str] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def write(self, pieces: Iterable[bytes | memoryview]) -> None:
+        """Add to its end; waits while too much is on its way. Raises Unavailable."""
+        for piece in pieces:
+            self._buffer += piece
+            self.size += len(piece)
+        while len(self._buffer) >= PART_BYTES:
+            part = bytes(self._buffer[:PART_BYTES])
+            del self._buffer[:PART_BYTES]
+            await self._send(part)
+
+    async def _send(self, part: bytes) -> None:
+        if self._upload is None:
+            self._upload = await self._storage.begin_parts(self._key)
+        while len(self._sending) >= PARTS_AT_ONCE:
+            await self._settle(asyncio.FIRST_COMPLETED)
+        self._number += 1
+        put = self._put(self._upload, self._number, part)
+        self._sending.add(asyncio.create_task(put, name=f"part-{self._number}"))
+
+    async def _put(self, upload: str, number: int, part: bytes) -> None:
+        self._tags[number] = await self._storage.put_part(self._key, upload, number, part)
+
+    async def _settle(self, when: str) -> None:
+        done, self._sending = await asyncio.wait(self._sending, return_when=when)
+        for task in done:
+            task.result()
+
+    async def finish(self) -> None:
+        """Store what is left, and make the object."""
+        if self._upload is None:
+            await self._storage.put(self._key, bytes(self._buffer))
+            return
+        if self._buffer:
+            await self._send(bytes(self._buffer))
+        if self._sending:
+            await self._settle(asyncio.ALL_COMPLETED)
+        await self._storage.finish_parts(self._key, self._upload, self._tags)
+
+    async def abort(self) -> None:
+        """Leave nothing behind."""
+        for task in self._sending:
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+        if self._upload is not None:
+            with contextlib.suppress(NotFound, Unavailable):
+                await self._storage.abort_parts(self._key, self._upload)
 
 
 @asynccontextmanager
