@@ -1,8 +1,9 @@
 import { useEffect, useRef, useState } from 'react';
-import type { Chatter, Moderation } from '../api/moderation';
 import { explain } from '../api/client';
+import type { Chatter, Moderation } from '../api/moderation';
 import { useResource } from '../api/use-resource';
-import { Button, Notice, Skeleton } from '../components/ui';
+import { Button } from '../components/button';
+import { Notice, Skeleton } from '../components/ui';
 import { formatCount } from '../lib/format';
 import css from './chat.module.css';
 import { Badges } from './message-row';

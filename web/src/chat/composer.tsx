@@ -1,4 +1,5 @@
 import {
+  type KeyboardEvent,
   useCallback,
   useEffect,
   useEffectEvent,
@@ -6,11 +7,11 @@ import {
   useLayoutEffect,
   useRef,
   useState,
-  type KeyboardEvent,
 } from 'react';
+import { Button } from '../components/button';
 import { Icon } from '../components/icon';
 import { useNow } from '../components/time';
-import { Button, cx } from '../components/ui';
+import { cx } from '../lib/cx';
 import { formatClock } from '../lib/format';
 import css from './chat.module.css';
 import { apply, complete, isWhole, type Suggestion } from './complete';

@@ -1,16 +1,19 @@
-import { useState, type SubmitEvent } from 'react';
+import { type SubmitEvent, useState } from 'react';
 import { useLocation } from 'wouter';
 import { explain } from '../api/client';
 import { answerMyUnban, askForUnban, myUnbanRequests } from '../api/moderation';
 import { useResource } from '../api/use-resource';
+import { Button, ButtonLink } from '../components/button';
+import { Dialog } from '../components/dialog';
+import { TextArea } from '../components/field';
 import { useFollowing } from '../components/follow-button';
 import { Icon } from '../components/icon';
 import { Ago } from '../components/time';
-import { Button, ButtonLink, Dialog, Notice, Pill, TextArea } from '../components/ui';
+import { Notice, Pill } from '../components/ui';
 import { loginPath } from '../lib/routes';
-import css from './chat.module.css';
 import { attempt } from './cards';
-import { isExempt, spanOfMinutes, type RoomState } from './room';
+import css from './chat.module.css';
+import { isExempt, type RoomState, spanOfMinutes } from './room';
 
 /** For those who may read but not write yet: what is missing, and the way to it. */
 export function LoginGate() {

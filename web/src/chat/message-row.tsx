@@ -1,7 +1,7 @@
 import { memo, useState } from 'react';
 import { emoteUrl } from '../api/moderation';
 import { Icon } from '../components/icon';
-import { cx } from '../components/ui';
+import { cx } from '../lib/cx';
 import css from './chat.module.css';
 import { badgesOf, nameColor } from './look';
 import { partsOf } from './parts';

@@ -1,5 +1,5 @@
 import type { Moderation, ModerationSettings } from '../api/moderation';
-import { Select, Switch } from '../components/ui';
+import { Select, Switch } from '../components/field';
 import css from './modes.module.css';
 import type { ChatSettings } from './protocol';
 import { spanOfMinutes } from './room';

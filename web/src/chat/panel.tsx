@@ -1,22 +1,25 @@
-import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent } from 'react';
+import { type KeyboardEvent, useCallback, useMemo, useState } from 'react';
 import { moderationOf } from '../api/moderation';
 import { useSession } from '../api/session';
+import { Button } from '../components/button';
 import { Icon } from '../components/icon';
 import { useNow } from '../components/time';
-import { Button, Skeleton, cx } from '../components/ui';
+import { Skeleton } from '../components/ui';
+import { useMenu } from '../components/use-menu';
+import { cx } from '../lib/cx';
 import { formatCount } from '../lib/format';
-import { ConnectionBanner, PinnedCard, PollCard, RaidCard, WarningCard, attempt } from './cards';
+import { attempt, ConnectionBanner, PinnedCard, PollCard, RaidCard, WarningCard } from './cards';
 import css from './chat.module.css';
 import { Chatters } from './chatters';
 import { Composer } from './composer';
-import { BannedGate, FollowersGate, LoginGate, followersGap } from './gate';
+import { BannedGate, followersGap, FollowersGate, LoginGate } from './gate';
 import { MessageList } from './message-list';
 import { Row, type RowActions } from './message-row';
 import { concerns } from './parts';
 import { readChatPrefs, writeChatPrefs } from './prefs';
 import type { ChatMessage, ChatUser } from './protocol';
 import type { Line, MessageLine } from './room';
-import { useChat, type Chat } from './use-chat';
+import { type Chat, useChat } from './use-chat';
 import { useEmotes } from './use-emotes';
 import { UserCard } from './user-card';
 
@@ -312,30 +315,8 @@ function HeadMenu({
   prefs: { times: boolean; large: boolean };
   onPrefs: (change: { times?: boolean; large?: boolean }) => void;
 }) {
-  const root = useRef<HTMLDivElement>(null);
   const [open, setOpen] = useState(false);
-  useEffect(() => {
-    if (!open) return;
-    root.current?.querySelector<HTMLElement>('[role^=menuitem]')?.focus();
-    const away = (event: PointerEvent) => {
-      if (!root.current?.contains(event.target as Node)) setOpen(false);
-    };
-    document.addEventListener('pointerdown', away);
-    return () => document.removeEventListener('pointerdown', away);
-  }, [open]);
-
-  function onKeyDown(event: KeyboardEvent) {
-    const items = [...(root.current?.querySelectorAll<HTMLElement>('[role^=menuitem]') ?? [])];
-    const at = items.indexOf(document.activeElement as HTMLElement);
-    const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
-    if (step !== 0) {
-      event.preventDefault();
-      items[(at + step + items.length) % items.length]?.focus();
-    } else if (event.key === 'Escape') {
-      setOpen(false);
-      root.current?.querySelector('button')?.focus();
-    } else if (event.key === 'Tab') setOpen(false);
-  }
+  const { root, onKeyDown } = useMenu(open, setOpen);
 
   return (
     <div className={css.menuRoot} ref={root}>

@@ -1,12 +1,15 @@
-import { useEffect, useRef, useState, type SubmitEvent } from 'react';
+import { type SubmitEvent, useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { explain } from '../api/client';
 import type { Moderation, UserCard as Card } from '../api/moderation';
 import { useResource } from '../api/use-resource';
+import { Button } from '../components/button';
+import { InlineSelect } from '../components/field';
 import { Icon } from '../components/icon';
 import { ReportDialog } from '../components/report';
+import { Tabs } from '../components/tabs';
 import { Ago } from '../components/time';
-import { Avatar, Button, InlineSelect, Notice, Pill, Skeleton, Tabs } from '../components/ui';
+import { Avatar, Notice, Pill, Skeleton } from '../components/ui';
 import { formatExact, formatSpan } from '../lib/format';
 import { attempt } from './cards';
 import css from './chat.module.css';

@@ -1,6 +1,7 @@
 import { useEffect, useId, useRef, useState } from 'react';
 import { copyText } from '../lib/clipboard';
-import { Button, cx } from './ui';
+import { cx } from '../lib/cx';
+import { Button } from './button';
 import css from './ui.module.css';
 
 /** How long "Copied" stands on the button, ms. */

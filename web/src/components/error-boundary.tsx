@@ -1,5 +1,6 @@
 import { Component, type ErrorInfo, type ReactNode } from 'react';
-import { Button, EmptyState } from './ui';
+import { Button } from './button';
+import { EmptyState } from './ui';
 
 /** A page that failed says so and offers the way out; most often its code is gone after an update. */
 export class ErrorBoundary extends Component<{ children: ReactNode }, { failed: boolean }> {

@@ -1,11 +1,11 @@
 import { useEffect, useState } from 'react';
 import { useLocation } from 'wouter';
 import { explain } from '../api/client';
-import { follow, followingOf, unfollow, type Following } from '../api/moderation';
+import { follow, type Following, followingOf, unfollow } from '../api/moderation';
 import { useSession } from '../api/session';
 import { loginPath } from '../lib/routes';
+import { Button } from './button';
 import { toast } from './toasts';
-import { Button } from './ui';
 
 /** Follow and unfollow, here and wherever else the page shows it. */
 const listeners = new Set<(channel: string, following: Following) => void>();

@@ -1,15 +1,17 @@
-import { useEffect, useId, useRef, useState, type KeyboardEvent } from 'react';
+import { useEffect, useId, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { explain } from '../api/client';
 import { useInstance } from '../api/instance';
 import { logOut, useSession } from '../api/session';
 import type { User } from '../api/types';
 import { loginPath } from '../lib/routes';
+import { ButtonLink } from './button';
 import css from './header.module.css';
 import { Icon, type IconName } from './icon';
 import { LogoMark } from './logo';
 import { toast } from './toasts';
-import { Avatar, ButtonLink } from './ui';
+import { Avatar } from './ui';
+import { useMenu } from './use-menu';
 
 export function Header() {
   const session = useSession();
@@ -55,42 +57,13 @@ export function Header() {
   );
 }
 
-/** A menu button after the ARIA pattern: arrows walk, Escape and Tab leave. */
 function AccountMenu({ user }: { user: User }) {
   const [open, setOpen] = useState(false);
   const [path, navigate] = useLocation();
-  const root = useRef<HTMLDivElement>(null);
   const id = useId();
+  const { root, onKeyDown } = useMenu(open, setOpen);
 
   useEffect(() => setOpen(false), [path]);
-  useEffect(() => {
-    if (!open) return;
-    root.current?.querySelector<HTMLElement>('[role=menuitem]')?.focus();
-    const away = (event: PointerEvent) => {
-      if (!root.current?.contains(event.target as Node)) setOpen(false);
-    };
-    document.addEventListener('pointerdown', away);
-    return () => document.removeEventListener('pointerdown', away);
-  }, [open]);
-
-  function onKeyDown(event: KeyboardEvent) {
-    const items = [...(root.current?.querySelectorAll<HTMLElement>('[role=menuitem]') ?? [])];
-    const at = items.indexOf(document.activeElement as HTMLElement);
-    const to: Record<string, number> = {
-      ArrowDown: (at + 1) % items.length,
-      ArrowUp: (at - 1 + items.length) % items.length,
-      Home: 0,
-      End: items.length - 1,
-    };
-    const next = to[event.key];
-    if (next !== undefined) {
-      event.preventDefault();
-      items[next]?.focus();
-    } else if (event.key === 'Escape') {
-      setOpen(false);
-      root.current?.querySelector('button')?.focus();
-    } else if (event.key === 'Tab') setOpen(false);
-  }
 
   async function leave() {
     try {

@@ -1,5 +1,6 @@
-import { useState, type InputHTMLAttributes } from 'react';
-import { Button, Field } from './ui';
+import { type InputHTMLAttributes, useState } from 'react';
+import { Button } from './button';
+import { Field } from './field';
 
 /** A password input that can show what is typed: fewer slips, and no second field to repeat it in. */
 export function PasswordField({

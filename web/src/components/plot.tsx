@@ -1,7 +1,7 @@
-import { useRef, useState, type PointerEvent } from 'react';
-import { nearest, pathOf, rangeOf, type Point } from '../lib/plot';
+import { type PointerEvent, useRef, useState } from 'react';
+import { cx } from '../lib/cx';
 import { formatClock } from '../lib/format';
-import { cx } from './ui';
+import { nearest, pathOf, type Point, rangeOf } from '../lib/plot';
 import css from './plot.module.css';
 
 const WIDTH = 300;

@@ -1,9 +1,12 @@
-import { useState, type SubmitEvent } from 'react';
-import { explain } from '../api/client';
-import { report, type NewReport, type ReportReason } from '../api/moderation';
+import { type SubmitEvent, useState } from 'react';
+import { type NewReport, report, type ReportReason } from '../api/moderation';
+import { Button } from './button';
+import { Dialog } from './dialog';
+import { Select, TextArea } from './field';
 import { toast } from './toasts';
-import { Button, Dialog, Notice, Select, TextArea } from './ui';
+import { FormFault } from './ui';
 import css from './ui.module.css';
+import { useSending } from './use-sending';
 
 export const REASONS: Record<ReportReason, string> = {
   spam: 'Spam or scam',
@@ -45,32 +48,25 @@ function ReportForm({
 }) {
   const [reason, setReason] = useState<ReportReason | ''>('');
   const [text, setText] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<string | null>(null);
+  const { busy, fault, send, refuse } = useSending();
 
-  async function submit(event: SubmitEvent) {
+  function submit(event: SubmitEvent) {
     event.preventDefault();
     if (reason === '') {
-      setFault('Choose what it is about.');
+      refuse('Choose what it is about.');
       return;
     }
-    setBusy(true);
-    setFault(null);
-    try {
+    void send(async () => {
       await report({ ...about, reason, text: text.trim() || undefined });
       toast('Thank you. Somebody will look at it.');
       onClose();
-    } catch (error) {
-      setFault(explain(error));
-    } finally {
-      setBusy(false);
-    }
+    });
   }
 
   return (
-    <form className={css.stack} onSubmit={(event) => void submit(event)}>
+    <form className={css.stack} onSubmit={submit}>
       <p>It goes to the moderators of this site, not to the person.</p>
-      {fault && <Notice tone="danger">{fault}</Notice>}
+      <FormFault text={fault} />
       <Select
         label="What is it about?"
         required

@@ -1,5 +1,6 @@
 import { useSyncExternalStore } from 'react';
-import { Button, cx } from './ui';
+import { cx } from '../lib/cx';
+import { Button } from './button';
 import css from './ui.module.css';
 
 interface ToastItem {

@@ -1,11 +1,14 @@
-import { useEffect, useState, type SubmitEvent, type ReactNode } from 'react';
+import { type ReactNode, type SubmitEvent, useEffect, useState } from 'react';
 import { Link, Redirect, useLocation, useSearch } from 'wouter';
-import { ApiError, api, explain } from '../api/client';
+import { api } from '../api/client';
 import { useInstance } from '../api/instance';
 import { logIn, register, useSession } from '../api/session';
+import { Button, ButtonLink } from '../components/button';
+import { Field } from '../components/field';
 import { PasswordField } from '../components/password-field';
 import { toast } from '../components/toasts';
-import { Button, ButtonLink, Field, Notice } from '../components/ui';
+import { FormFault } from '../components/ui';
+import { useSending } from '../components/use-sending';
 import { returnPath } from '../lib/routes';
 import { useTitle } from '../lib/title';
 import css from './auth.module.css';
@@ -34,41 +37,18 @@ function Frame({
   );
 }
 
-/** What a form's last sending came to: its faults by field, and one for the whole of it. */
-function useSending(known: readonly string[]) {
-  const [busy, setBusy] = useState(false);
-  const [faults, setFaults] = useState<Record<string, string>>({});
-  async function sending(work: () => Promise<void>) {
-    setBusy(true);
-    setFaults({});
-    try {
-      await work();
-    } catch (error) {
-      const field = error instanceof ApiError ? error.field : null;
-      setFaults({ [field !== null && known.includes(field) ? field : 'form']: explain(error) });
-    } finally {
-      setBusy(false);
-    }
-  }
-  return { busy, faults, sending };
-}
-
-function FormFault({ text }: { text: string | undefined }) {
-  return text === undefined ? null : <Notice tone="danger">{text}</Notice>;
-}
-
 export function LoginPage() {
   const session = useSession();
   const search = useSearch();
   const instance = useInstance();
   const [login, setLogin] = useState('');
   const [password, setPassword] = useState('');
-  const { busy, faults, sending } = useSending([]);
+  const { busy, fault, send } = useSending();
   if (session.status === 'signed-in') return <Redirect to={returnPath(search)} replace />;
 
   function submit(event: SubmitEvent) {
     event.preventDefault();
-    void sending(() => logIn({ login: login.trim(), password }));
+    void send(() => logIn({ login: login.trim(), password }));
   }
 
   return (
@@ -83,7 +63,7 @@ export function LoginPage() {
       }
     >
       <form className={css.form} onSubmit={submit}>
-        <FormFault text={faults['form']} />
+        <FormFault text={fault} />
         <Field
           label="Name or e-mail"
           autoComplete="username"
@@ -121,7 +101,7 @@ export function RegisterPage() {
   const [login, setLogin] = useState('');
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
-  const { busy, faults, sending } = useSending(['login', 'email', 'password']);
+  const { busy, send, at, apart } = useSending();
   const next = search ? returnPath(search) : '/dashboard';
   if (session.status === 'signed-in') return <Redirect to={next} replace />;
   if (instance?.registration_open === false) {
@@ -143,7 +123,7 @@ export function RegisterPage() {
   function submit(event: SubmitEvent) {
     event.preventDefault();
     if (misshapen) return;
-    void sending(async () => {
+    void send(async () => {
       await register({ login: name, email: email.trim(), password });
       navigate(next, { replace: true });
     });
@@ -160,7 +140,7 @@ export function RegisterPage() {
       }
     >
       <form className={css.form} onSubmit={submit}>
-        <FormFault text={faults['form']} />
+        <FormFault text={apart(['login', 'email', 'password'])} />
         <Field
           label="Name"
           autoComplete="username"
@@ -171,7 +151,7 @@ export function RegisterPage() {
           value={login}
           onChange={(event) => setLogin(event.target.value)}
           fault={
-            faults['login'] ??
+            at('login') ??
             (misshapen && login.trim().length > 2
               ? 'Use 3 to 25 letters a–z, digits and _, not beginning with _.'
               : null)
@@ -189,7 +169,7 @@ export function RegisterPage() {
           required
           value={email}
           onChange={(event) => setEmail(event.target.value)}
-          fault={faults['email']}
+          fault={at('email')}
           hint="For a forgotten password. Never shown."
         />
         <PasswordField
@@ -199,7 +179,7 @@ export function RegisterPage() {
           minLength={8}
           value={password}
           onChange={setPassword}
-          fault={faults['password']}
+          fault={at('password')}
           hint="8 characters or more; a sentence of your own is best."
         />
         <Button type="submit" look="primary" wide busy={busy}>
@@ -214,11 +194,11 @@ export function ForgotPage() {
   const instance = useInstance();
   const [email, setEmail] = useState('');
   const [sent, setSent] = useState(false);
-  const { busy, faults, sending } = useSending(['email']);
+  const { busy, send, at, apart } = useSending();
 
   function submit(event: SubmitEvent) {
     event.preventDefault();
-    void sending(async () => {
+    void send(async () => {
       await api('POST', '/auth/forgot', { body: { email: email.trim() } });
       setSent(true);
     });
@@ -260,7 +240,7 @@ export function ForgotPage() {
       foot={<Link href="/login">Back to log in</Link>}
     >
       <form className={css.form} onSubmit={submit}>
-        <FormFault text={faults['form']} />
+        <FormFault text={apart(['email'])} />
         <Field
           label="E-mail of your account"
           type="email"
@@ -268,7 +248,7 @@ export function ForgotPage() {
           required
           value={email}
           onChange={(event) => setEmail(event.target.value)}
-          fault={faults['email']}
+          fault={at('email')}
         />
         <Button type="submit" look="primary" wide busy={busy}>
           Send the link
@@ -287,7 +267,7 @@ export function ResetPage() {
   const [token, setToken] = useState(mailedToken);
   const [, navigate] = useLocation();
   const [password, setPassword] = useState('');
-  const { busy, faults, sending } = useSending(['password']);
+  const { busy, send, at, apart } = useSending();
   useEffect(() => {
     function take() {
       const found = mailedToken();
@@ -303,7 +283,7 @@ export function ResetPage() {
 
   function submit(event: SubmitEvent) {
     event.preventDefault();
-    void sending(async () => {
+    void send(async () => {
       await api('POST', '/auth/reset', { body: { token, password } });
       toast('Your password is changed. Log in with it.');
       navigate('/login', { replace: true });
@@ -325,7 +305,7 @@ export function ResetPage() {
   return (
     <Frame title="Choose a new password" about="All other logins of the account end with it.">
       <form className={css.form} onSubmit={submit}>
-        <FormFault text={faults['form']} />
+        <FormFault text={apart(['password'])} />
         <PasswordField
           label="New password"
           autoComplete="new-password"
@@ -333,13 +313,13 @@ export function ResetPage() {
           minLength={8}
           value={password}
           onChange={setPassword}
-          fault={faults['password']}
+          fault={at('password')}
           hint="8 characters or more; a sentence of your own is best."
         />
         <Button type="submit" look="primary" wide busy={busy}>
           Set the password
         </Button>
-        {faults['form'] !== undefined && (
+        {apart(['password']) !== null && (
           <Link href="/forgot" className={css.aside}>
             Ask for a new link
           </Link>

@@ -1,31 +1,24 @@
 import { Suspense, useCallback, useEffect, useMemo, useState } from 'react';
-import { api, ApiError, explain } from '../api/client';
-import { useLiveState } from '../api/use-live-state';
+import { api, ApiError } from '../api/client';
 import { useSession } from '../api/session';
 import type { Channel, LiveState } from '../api/types';
+import { useLiveState } from '../api/use-live-state';
 import { useResource } from '../api/use-resource';
-import { Icon } from '../components/icon';
+import { readChatPrefs, writeChatPrefs } from '../chat/prefs';
+import { Button, ButtonLink } from '../components/button';
 import { FollowButton, useFollowers } from '../components/follow-button';
+import { Icon } from '../components/icon';
+import { Failed } from '../components/loaded';
 import { LogoMark } from '../components/logo';
 import { ReportDialog } from '../components/report';
 import { Ago, Uptime } from '../components/time';
-import {
-  Avatar,
-  Button,
-  ButtonLink,
-  EmptyState,
-  Notice,
-  Pill,
-  Skeleton,
-  Tag,
-  cx,
-} from '../components/ui';
+import { Avatar, EmptyState, Notice, Pill, Skeleton, Tag } from '../components/ui';
+import { cx } from '../lib/cx';
 import { formatCount, formatSpan } from '../lib/format';
 import { useTitle } from '../lib/title';
-import { readChatPrefs, writeChatPrefs } from '../chat/prefs';
+import { streamOf } from '../player/snapshot';
 import { Player } from '../player/player';
 import { readPrefs, writePrefs } from '../player/prefs';
-import { streamOf } from '../player/engine';
 import css from './channel.module.css';
 import { ChatPanel, loadChat } from './lazy';
 import { NotFoundPage } from './not-found';
@@ -161,17 +154,7 @@ export default function ChannelPage({ login }: { login: string }) {
             onShowChat={chatHidden ? () => hideChat(false) : null}
           />
         ) : channel.error !== undefined ? (
-          <Notice
-            tone="danger"
-            title="The channel's details did not load"
-            action={
-              <Button small look="quiet" onClick={channel.reload}>
-                Try again
-              </Button>
-            }
-          >
-            {explain(channel.error)}
-          </Notice>
+          <Failed of={channel} title="The channel's details did not load" />
         ) : (
           <DetailsSkeleton />
         )}

@@ -5,16 +5,11 @@ import { useInstance } from '../api/instance';
 import { useSession } from '../api/session';
 import type { DirectoryItem, Page } from '../api/types';
 import { useResource } from '../api/use-resource';
+import { Button, ButtonLink } from '../components/button';
+import { InlineSelect } from '../components/field';
 import { StreamCard } from '../components/stream-card';
-import {
-  Button,
-  ButtonLink,
-  EmptyState,
-  InlineSelect,
-  Notice,
-  Skeleton,
-  cx,
-} from '../components/ui';
+import { EmptyState, Notice, Skeleton } from '../components/ui';
+import { cx } from '../lib/cx';
 import { useTitle } from '../lib/title';
 import css from './directory.module.css';
 

@@ -1,4 +1,5 @@
-import { ButtonLink, EmptyState } from '../components/ui';
+import { ButtonLink } from '../components/button';
+import { EmptyState } from '../components/ui';
 import { useTitle } from '../lib/title';
 
 export function NotFoundPage({ what = 'page' }: { what?: 'page' | 'channel' }) {

@@ -1,11 +1,11 @@
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { useSearch } from 'wouter';
-import { Badges, MessageText } from '../chat/message-row';
 import { nameColor } from '../chat/look';
+import { Badges, MessageText } from '../chat/message-row';
 import { overlayTheme } from '../chat/overlay-theme';
 import type { ChatMessage } from '../chat/protocol';
 import { useChat } from '../chat/use-chat';
-import { cx } from '../components/ui';
+import { cx } from '../lib/cx';
 import { useTitle } from '../lib/title';
 import css from './overlay.module.css';
 

@@ -1,8 +1,11 @@
-import { useState, type SubmitEvent } from 'react';
-import { api, explain } from '../api/client';
+import { type SubmitEvent, useState } from 'react';
+import { api } from '../api/client';
 import { useResource } from '../api/use-resource';
+import { Button } from '../components/button';
+import { TextArea } from '../components/field';
 import { toast } from '../components/toasts';
-import { Button, Card, Notice, Pill, TextArea } from '../components/ui';
+import { Card, Notice, Pill } from '../components/ui';
+import { useSending } from '../components/use-sending';
 import { formatExact } from '../lib/format';
 import css from './settings.module.css';
 
@@ -60,26 +63,19 @@ export function Suspensions() {
 
 function Appeal({ id, onSent }: { id: string; onSent: () => void }) {
   const [text, setText] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<string | null>(null);
+  const { busy, fault, send } = useSending();
 
-  async function submit(event: SubmitEvent) {
+  function submit(event: SubmitEvent) {
     event.preventDefault();
-    setBusy(true);
-    setFault(null);
-    try {
+    void send(async () => {
       await api('POST', `/me/suspension/${id}/appeal`, { body: { text: text.trim() } });
       toast('Your appeal is on its way.');
       onSent();
-    } catch (error) {
-      setFault(explain(error));
-    } finally {
-      setBusy(false);
-    }
+    });
   }
 
   return (
-    <form className={css.form} onSubmit={(event) => void submit(event)}>
+    <form className={css.form} onSubmit={submit}>
       <TextArea
         label="Why is it wrong?"
         required

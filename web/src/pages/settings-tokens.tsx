@@ -1,12 +1,17 @@
-import { useState, type SubmitEvent } from 'react';
+import { type SubmitEvent, useState } from 'react';
 import { api, explain } from '../api/client';
 import type { AppToken, NewAppToken } from '../api/moderation';
 import type { Page } from '../api/types';
 import { useResource } from '../api/use-resource';
+import { Button } from '../components/button';
 import { CopyField } from '../components/copy-field';
+import { Dialog } from '../components/dialog';
+import { Field, Select } from '../components/field';
+import { Loaded } from '../components/loaded';
 import { Ago } from '../components/time';
 import { toast } from '../components/toasts';
-import { Button, Card, Dialog, Field, Notice, Select, Skeleton, Tag } from '../components/ui';
+import { Card, Tag } from '../components/ui';
+import { useSending } from '../components/use-sending';
 import css from './settings.module.css';
 
 const SCOPES = [
@@ -42,62 +47,53 @@ export function AppTokens() {
         </Button>
       }
     >
-      {tokens.data === undefined ? (
-        tokens.error === undefined ? (
-          <Skeleton className={css.ghost} />
-        ) : (
-          <Notice
-            tone="danger"
-            action={
-              <Button small look="quiet" onClick={tokens.reload}>
-                Try again
-              </Button>
-            }
-          >
-            {explain(tokens.error)}
-          </Notice>
-        )
-      ) : tokens.data.items.length === 0 ? (
-        <p className={css.nothing}>No tokens. A bot that is made for Twitch’s chat works here.</p>
-      ) : (
-        <ul className={css.logins}>
-          {tokens.data.items.map((token) => (
-            <li key={token.id}>
-              <div>
-                <strong>{token.name}</strong>
-                <p>
-                  {token.last_used_at ? (
-                    <>
-                      used <Ago at={token.last_used_at} />
-                    </>
-                  ) : (
-                    'never used'
-                  )}
-                  {token.expires_at && (
-                    <>
-                      {' '}
-                      · ends <Ago at={token.expires_at} />
-                    </>
-                  )}
-                </p>
-                <p className={css.scopes}>
-                  {token.scopes.map((scope) => (
-                    <Tag key={scope}>{scope}</Tag>
-                  ))}
-                </p>
-              </div>
-              <Button
-                small
-                look="quiet"
-                aria-label={`Revoke token ${token.name}`}
-                onClick={() => void revoke(token)}
-              >
-                Revoke
-              </Button>
-            </li>
-          ))}
-        </ul>
-      )}
+      <Loaded of={tokens} ghost={css.ghost}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <p className={css.nothing}>
+              No tokens. A bot that is made for Twitch’s chat works here.
+            </p>
+          ) : (
+            <ul className={css.logins}>
+              {items.map((token) => (
+                <li key={token.id}>
+                  <div>
+                    <strong>{token.name}</strong>
+                    <p>
+                      {token.last_used_at ? (
+                        <>
+                          used <Ago at={token.last_used_at} />
+                        </>
+                      ) : (
+                        'never used'
+                      )}
+                      {token.expires_at && (
+                        <>
+                          {' '}
+                          · ends <Ago at={token.expires_at} />
+                        </>
+                      )}
+                    </p>
+                    <p className={css.scopes}>
+                      {token.scopes.map((scope) => (
+                        <Tag key={scope}>{scope}</Tag>
+                      ))}
+                    </p>
+                  </div>
+                  <Button
+                    small
+                    look="quiet"
+                    aria-label={`Revoke token ${token.name}`}
+                    onClick={() => void revoke(token)}
+                  >
+                    Revoke
+                  </Button>
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
       <NewToken open={making} onMade={tokens.reload} onClose={() => setMaking(false)} />
     </Card>
   );
@@ -115,19 +111,16 @@ function NewToken({
   const [name, setName] = useState('');
   const [scopes, setScopes] = useState<readonly string[]>(['chat:read', 'chat:edit']);
   const [days, setDays] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<string | null>(null);
+  const { busy, fault, send, refuse } = useSending();
   const [made, setMade] = useState<NewAppToken | null>(null);
 
-  async function submit(event: SubmitEvent) {
+  function submit(event: SubmitEvent) {
     event.preventDefault();
     if (scopes.length === 0) {
-      setFault('Let it do one thing at least.');
+      refuse('Let it do one thing at least.');
       return;
     }
-    setBusy(true);
-    setFault(null);
-    try {
+    void send(async () => {
       setMade(
         await api<NewAppToken>('POST', '/me/app-tokens', {
           body: {
@@ -138,17 +131,13 @@ function NewToken({
         }),
       );
       onMade();
-    } catch (error) {
-      setFault(explain(error));
-    } finally {
-      setBusy(false);
-    }
+    });
   }
 
   function close() {
     setMade(null);
     setName('');
-    setFault(null);
+    refuse(null);
     onClose();
   }
 
@@ -168,7 +157,7 @@ function NewToken({
           </Button>
         </>
       ) : (
-        <form className={css.form} onSubmit={(event) => void submit(event)}>
+        <form className={css.form} onSubmit={submit}>
           <Field
             label="What is it for?"
             required

@@ -1,28 +1,23 @@
-import { useState, type SubmitEvent } from 'react';
+import { type SubmitEvent, useState } from 'react';
 import { useLocation } from 'wouter';
-import { ApiError, api, explain } from '../api/client';
+import { api, explain } from '../api/client';
 import { forgetUser, setUser, useSession } from '../api/session';
 import type { LoginSession, Page, User } from '../api/types';
 import { useResource } from '../api/use-resource';
+import { Button } from '../components/button';
+import { Dialog } from '../components/dialog';
+import { Field, TextArea } from '../components/field';
+import { Loaded } from '../components/loaded';
 import { PasswordField } from '../components/password-field';
 import { Ago } from '../components/time';
 import { toast } from '../components/toasts';
-import {
-  Avatar,
-  Button,
-  Card,
-  Dialog,
-  Field,
-  Notice,
-  Pill,
-  Skeleton,
-  TextArea,
-} from '../components/ui';
+import { Avatar, Card, FormFault, Pill } from '../components/ui';
+import { useSending } from '../components/use-sending';
 import { device } from '../lib/device';
 import { useTitle } from '../lib/title';
-import css from './settings.module.css';
 import { Suspensions } from './settings-suspension';
 import { AppTokens } from './settings-tokens';
+import css from './settings.module.css';
 
 const BIO_MAX = 300;
 
@@ -51,42 +46,17 @@ export default function SettingsPage() {
   );
 }
 
-function useForm() {
-  const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<{ field: string | null; text: string } | null>(null);
-  async function sending(work: () => Promise<void>) {
-    setBusy(true);
-    setFault(null);
-    try {
-      await work();
-    } catch (error) {
-      setFault({
-        field: error instanceof ApiError ? error.field : null,
-        text: explain(error),
-      });
-    } finally {
-      setBusy(false);
-    }
-  }
-  const of = (field: string) => (fault?.field === field ? fault.text : null);
-  const rest = (fields: string[]) =>
-    fault && !fields.includes(fault.field ?? '') ? (
-      <Notice tone="danger">{fault.text}</Notice>
-    ) : null;
-  return { busy, sending, of, rest };
-}
-
 function Profile({ user }: { user: User }) {
   const [name, setName] = useState(user.display_name);
   const [email, setEmail] = useState(user.email);
   const [bio, setBio] = useState(user.bio);
   const [password, setPassword] = useState('');
   const newEmail = email.trim().toLowerCase() !== user.email;
-  const { busy, sending, of, rest } = useForm();
+  const { busy, send, at, apart } = useSending();
 
   function submit(event: SubmitEvent) {
     event.preventDefault();
-    void sending(async () => {
+    void send(async () => {
       const changed = await api<User>('PATCH', '/me', {
         body: {
           display_name: name.trim(),
@@ -104,7 +74,7 @@ function Profile({ user }: { user: User }) {
   return (
     <Card title="Profile" about="What others see of you.">
       <form className={css.form} onSubmit={submit}>
-        {rest(['display_name', 'email', 'bio', 'current_password'])}
+        <FormFault text={apart(['display_name', 'email', 'bio', 'current_password'])} />
         <div className={css.pair}>
           <Field
             label="Display name"
@@ -112,7 +82,7 @@ function Profile({ user }: { user: User }) {
             maxLength={40}
             value={name}
             onChange={(event) => setName(event.target.value)}
-            fault={of('display_name')}
+            fault={at('display_name')}
             hint={`Your address stays /${user.login}.`}
           />
           <Field
@@ -122,7 +92,7 @@ function Profile({ user }: { user: User }) {
             required
             value={email}
             onChange={(event) => setEmail(event.target.value)}
-            fault={of('email')}
+            fault={at('email')}
             hint="Only for you: never shown."
           />
         </div>
@@ -133,7 +103,7 @@ function Profile({ user }: { user: User }) {
             required
             value={password}
             onChange={setPassword}
-            fault={of('current_password')}
+            fault={at('current_password')}
           />
         )}
         <TextArea
@@ -141,7 +111,7 @@ function Profile({ user }: { user: User }) {
           maxLength={BIO_MAX}
           value={bio}
           onChange={(event) => setBio(event.target.value)}
-          fault={of('bio')}
+          fault={at('bio')}
           hint={`Under your player. ${BIO_MAX - bio.length} characters left.`}
         />
         <div className={css.actions}>
@@ -157,11 +127,11 @@ function Profile({ user }: { user: User }) {
 function Password() {
   const [current, setCurrent] = useState('');
   const [next, setNext] = useState('');
-  const { busy, sending, of, rest } = useForm();
+  const { busy, send, at, apart } = useSending();
 
   function submit(event: SubmitEvent) {
     event.preventDefault();
-    void sending(async () => {
+    void send(async () => {
       await api('POST', '/me/password', {
         body: { current_password: current, new_password: next },
       });
@@ -174,7 +144,7 @@ function Password() {
   return (
     <Card title="Password" about="Changing it logs out every other device.">
       <form className={css.form} onSubmit={submit}>
-        {rest(['current_password', 'new_password'])}
+        <FormFault text={apart(['current_password', 'new_password'])} />
         <div className={css.pair}>
           <PasswordField
             label="Current password"
@@ -182,7 +152,7 @@ function Password() {
             required
             value={current}
             onChange={setCurrent}
-            fault={of('current_password')}
+            fault={at('current_password')}
           />
           <PasswordField
             label="New password"
@@ -191,7 +161,7 @@ function Password() {
             minLength={8}
             value={next}
             onChange={setNext}
-            fault={of('new_password')}
+            fault={at('new_password')}
             hint="8 characters or more."
           />
         </div>
@@ -229,47 +199,34 @@ function Logins() {
       title="Where you are logged in"
       about="End any that you do not know, then change your password."
     >
-      {logins.data === undefined ? (
-        logins.error === undefined ? (
-          <Skeleton className={css.ghost} />
-        ) : (
-          <Notice
-            tone="danger"
-            action={
-              <Button small look="quiet" onClick={logins.reload}>
-                Try again
-              </Button>
-            }
-          >
-            {explain(logins.error)}
-          </Notice>
-        )
-      ) : (
-        <ul className={css.logins}>
-          {logins.data.items.map((login) => (
-            <li key={login.id}>
-              <div>
-                <strong>{device(login.user_agent)}</strong>{' '}
-                {login.current && <Pill tone="ok">This device</Pill>}
-                <p>
-                  {login.ip && <>{login.ip} · </>}last used <Ago at={login.last_used_at} />
-                </p>
-              </div>
-              {!login.current && (
-                <Button
-                  look="quiet"
-                  small
-                  busy={ending === login.id}
-                  aria-label={`Log out ${device(login.user_agent)}`}
-                  onClick={() => void end(login.id)}
-                >
-                  Log out
-                </Button>
-              )}
-            </li>
-          ))}
-        </ul>
-      )}
+      <Loaded of={logins} ghost={css.ghost}>
+        {({ items }) => (
+          <ul className={css.logins}>
+            {items.map((login) => (
+              <li key={login.id}>
+                <div>
+                  <strong>{device(login.user_agent)}</strong>{' '}
+                  {login.current && <Pill tone="ok">This device</Pill>}
+                  <p>
+                    {login.ip && <>{login.ip} · </>}last used <Ago at={login.last_used_at} />
+                  </p>
+                </div>
+                {!login.current && (
+                  <Button
+                    look="quiet"
+                    small
+                    busy={ending === login.id}
+                    aria-label={`Log out ${device(login.user_agent)}`}
+                    onClick={() => void end(login.id)}
+                  >
+                    Log out
+                  </Button>
+                )}
+              </li>
+            ))}
+          </ul>
+        )}
+      </Loaded>
     </Card>
   );
 }
@@ -278,11 +235,11 @@ function DeleteAccount({ login }: { login: string }) {
   const [open, setOpen] = useState(false);
   const [password, setPassword] = useState('');
   const [, navigate] = useLocation();
-  const { busy, sending, of, rest } = useForm();
+  const { busy, send, at, apart } = useSending();
 
   function submit(event: SubmitEvent) {
     event.preventDefault();
-    void sending(async () => {
+    void send(async () => {
       await api('DELETE', '/me', { body: { password } });
       forgetUser();
       toast('Your account is deleted.');
@@ -301,14 +258,14 @@ function DeleteAccount({ login }: { login: string }) {
       <Dialog open={open} title={`Delete @${login}?`} onClose={() => setOpen(false)}>
         <form className={css.form} onSubmit={submit}>
           <p>This cannot be undone. A running stream ends now. Your password, to be sure:</p>
-          {rest(['password'])}
+          <FormFault text={apart(['password'])} />
           <PasswordField
             label="Password"
             autoComplete="current-password"
             required
             value={password}
             onChange={setPassword}
-            fault={of('password')}
+            fault={at('password')}
           />
           <div className={css.actions}>
             <Button onClick={() => setOpen(false)}>Keep it</Button>

@@ -3,7 +3,8 @@
  * while React and the controls are still being parsed. The page then takes the player over.
  */
 import type { Answer } from '../api/live-state';
-import { LivePlayer, streamOf } from './engine';
+import { LivePlayer } from './engine';
+import { streamOf } from './snapshot';
 
 let waiting: { login: string; player: LivePlayer } | null = null;
 

@@ -1,20 +1,22 @@
 import {
+  type ReactNode,
+  type RefObject,
   useEffect,
   useId,
   useLayoutEffect,
   useRef,
   useState,
   useSyncExternalStore,
-  type ReactNode,
-  type RefObject,
 } from 'react';
+import { Button } from '../components/button';
 import { Icon } from '../components/icon';
-import { Button, cx } from '../components/ui';
+import { cx } from '../lib/cx';
 import { takeEarly } from './early';
-import { LivePlayer, isBehind, type PlayerSnapshot, type StreamPosition } from './engine';
+import { LivePlayer } from './engine';
 import css from './player.module.css';
 import { QualityMenu } from './quality-menu';
 import { ShortcutsDialog } from './shortcuts';
+import { isBehind, type PlayerSnapshot, type StreamPosition } from './snapshot';
 import { useShortcuts } from './use-shortcuts';
 
 export interface PlayerProps {
@@ -65,7 +67,7 @@ function useEngine(
   useLayoutEffect(() => {
     const started = login === undefined ? null : takeEarly(login);
     const made = started ?? new LivePlayer({ startMuted });
-    controller.current?.prepend(made.video);
+    controller.current?.prepend(made.screen.video);
     setEngine(made);
     return () => {
       made.destroy();
@@ -73,8 +75,8 @@ function useEngine(
     };
   }, [controller, login, startMuted]);
   const snapshot = useSyncExternalStore(
-    engine?.subscribe ?? (() => () => undefined),
-    engine?.snapshot ?? (() => NOTHING),
+    engine?.screen.subscribe ?? (() => () => undefined),
+    engine?.screen.snapshot ?? (() => NOTHING),
   );
   return { engine, snapshot };
 }
@@ -120,7 +122,7 @@ export function Player({
   }, [engine, known, url, session, state, clockOffsetMs]);
 
   useEffect(() => {
-    if (engine) engine.video.ariaLabel = label;
+    if (engine) engine.screen.video.ariaLabel = label;
   }, [engine, label]);
 
   useShortcuts(shortcuts ? engine : null, stage, {
@@ -295,14 +297,14 @@ function Overlay({
       {fault === null && waiting && !blocked && <Waiting soon={!started} />}
       {blocked && (
         <div className={css.message}>
-          <Button look="primary" icon="play" onClick={() => engine.togglePlay()}>
+          <Button look="primary" icon="play" onClick={() => engine.screen.togglePlay()}>
             Play
           </Button>
         </div>
       )}
       {mutedByBrowser && !blocked && started && (
         <div className={css.unmute}>
-          <Button look="primary" icon="muted" onClick={() => engine.unmute()}>
+          <Button look="primary" icon="muted" onClick={() => engine.screen.unmute()}>
             Turn the sound on
           </Button>
         </div>

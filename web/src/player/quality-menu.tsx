@@ -1,7 +1,8 @@
-import { useEffect, useId, useRef, type KeyboardEvent } from 'react';
+import { useId } from 'react';
 import { Icon } from '../components/icon';
-import { cx } from '../components/ui';
-import type { PlayerSnapshot, QualityChoice } from './engine';
+import { useMenu } from '../components/use-menu';
+import { cx } from '../lib/cx';
+import type { PlayerSnapshot, QualityChoice } from './snapshot';
 import css from './player.module.css';
 
 interface Entry {
@@ -24,7 +25,7 @@ function entries({ qualities, current, choice, hasAudioOnly }: PlayerSnapshot): 
   return [auto, ...rungs, ...(hasAudioOnly ? [audio] : [])];
 }
 
-/** The quality menu: a menu button of radio items after the ARIA pattern. */
+/** The quality menu: a menu button of radio items. */
 export function QualityMenu({
   snapshot,
   open,
@@ -38,36 +39,8 @@ export function QualityMenu({
   onChoose: (choice: QualityChoice) => void;
   onHelp?: () => void;
 }) {
-  const root = useRef<HTMLDivElement>(null);
   const id = useId();
-
-  useEffect(() => {
-    if (!open) return;
-    root.current?.querySelector<HTMLElement>('[aria-checked=true]')?.focus();
-    const away = (event: PointerEvent) => {
-      if (!root.current?.contains(event.target as Node)) onOpen(false);
-    };
-    document.addEventListener('pointerdown', away);
-    return () => document.removeEventListener('pointerdown', away);
-  }, [open, onOpen]);
-
-  function close() {
-    onOpen(false);
-    root.current?.querySelector<HTMLElement>('[aria-haspopup]')?.focus();
-  }
-
-  function onKeyDown(event: KeyboardEvent) {
-    const items = [...(root.current?.querySelectorAll<HTMLElement>('[role^=menuitem]') ?? [])];
-    const at = items.indexOf(document.activeElement as HTMLElement);
-    const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
-    if (step) items[(at + step + items.length) % items.length]?.focus();
-    else if (event.key === 'Escape') close();
-    else if (event.key === 'Tab') onOpen(false);
-    else return;
-    // The arrows are also the player's volume keys.
-    event.stopPropagation();
-    if (event.key !== 'Tab') event.preventDefault();
-  }
+  const { root, onKeyDown, close } = useMenu(open, onOpen, '[aria-checked=true]');
 
   return (
     <div ref={root} className={css.menuRoot}>

@@ -1,4 +1,4 @@
-import { Dialog } from '../components/ui';
+import { Dialog } from '../components/dialog';
 import css from './player.module.css';
 
 const SHORTCUTS: readonly (readonly [readonly string[], string])[] = [

@@ -42,10 +42,10 @@ export function useShortcuts(
     const video = () => stage.current?.querySelector('video') ?? null;
     const press = (selector: string) =>
       stage.current?.querySelector<HTMLElement>(selector)?.click();
-    const volume = (by: number) => engine.setVolume((video()?.volume ?? 1) + by);
+    const volume = (by: number) => engine.screen.setVolume((video()?.volume ?? 1) + by);
     const keys: Record<string, () => void> = {
-      ' ': () => engine.togglePlay(),
-      k: () => engine.togglePlay(),
+      ' ': () => engine.screen.togglePlay(),
+      k: () => engine.screen.togglePlay(),
       m: () => press('media-mute-button'),
       f: () => press('media-fullscreen-button'),
       i: () => void togglePictureInPicture(video()),

@@ -1,23 +1,17 @@
-import { useState, type SubmitEvent } from 'react';
+import { type SubmitEvent, useState } from 'react';
 import { Link } from 'wouter';
-import { admin, type Account, type Appeal, type Scope } from '../../api/admin';
-import { explain } from '../../api/client';
+import { type Account, admin, type Appeal, type Scope } from '../../api/admin';
 import { useSession } from '../../api/session';
 import type { User } from '../../api/types';
 import { usePages } from '../../api/use-pages';
 import { attempt } from '../../chat/cards';
+import { Button } from '../../components/button';
+import { Dialog } from '../../components/dialog';
+import { Field, InlineSelect, Select, TextArea } from '../../components/field';
 import { Ago } from '../../components/time';
 import { toast } from '../../components/toasts';
-import {
-  Button,
-  Dialog,
-  Field,
-  InlineSelect,
-  Notice,
-  Pill,
-  Select,
-  TextArea,
-} from '../../components/ui';
+import { FormFault, Pill } from '../../components/ui';
+import { useSending } from '../../components/use-sending';
 import { formatCount, formatExact } from '../../lib/format';
 import css from './admin.module.css';
 import { DURATIONS, List } from './list';
@@ -124,14 +118,11 @@ function SuspendForm({ login, onDone }: { login: string; onDone: () => void }) {
   const [scope, setScope] = useState<Scope>('account');
   const [seconds, setSeconds] = useState(604_800);
   const [reason, setReason] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<string | null>(null);
+  const { busy, fault, send } = useSending();
 
-  async function submit(event: SubmitEvent) {
+  function submit(event: SubmitEvent) {
     event.preventDefault();
-    setBusy(true);
-    setFault(null);
-    try {
+    void send(async () => {
       await admin.suspend({
         user: login,
         scope,
@@ -140,16 +131,12 @@ function SuspendForm({ login, onDone }: { login: string; onDone: () => void }) {
       });
       toast('It holds from now on.');
       onDone();
-    } catch (error) {
-      setFault(explain(error));
-    } finally {
-      setBusy(false);
-    }
+    });
   }
 
   return (
-    <form className={css.form} onSubmit={(event) => void submit(event)}>
-      {fault && <Notice tone="danger">{fault}</Notice>}
+    <form className={css.form} onSubmit={submit}>
+      <FormFault text={fault} />
       <SuspensionFields {...{ scope, setScope, seconds, setSeconds }} />
       <TextArea
         label="Reason"

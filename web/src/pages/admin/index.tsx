@@ -2,8 +2,8 @@ import { Link } from 'wouter';
 import { useSession } from '../../api/session';
 import { EmptyState } from '../../components/ui';
 import { useTitle } from '../../lib/title';
-import { Appeals, Audit, Streams, Suspensions, Users } from './areas';
 import css from './admin.module.css';
+import { Appeals, Audit, Streams, Suspensions, Users } from './areas';
 import { Reports } from './reports';
 
 const AREAS = [

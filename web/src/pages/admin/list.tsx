@@ -1,8 +1,7 @@
 import type { ReactNode } from 'react';
-import { explain } from '../../api/client';
 import type { Pages } from '../../api/use-pages';
+import { Loaded } from '../../components/loaded';
 import { More } from '../../components/more';
-import { Button, Notice, Skeleton } from '../../components/ui';
 import css from './admin.module.css';
 
 /** A list from the server: loading, failed, empty, or its items. */
@@ -17,34 +16,25 @@ export function List<T extends { id: string }>({
   empty: string;
   children: (item: T) => ReactNode;
 }) {
-  if (of.data === undefined) {
-    return of.error === undefined ? (
-      <Skeleton className={css.ghost} />
-    ) : (
-      <Notice
-        tone="danger"
-        action={
-          <Button small look="quiet" onClick={of.reload}>
-            Try again
-          </Button>
-        }
-      >
-        {explain(of.error)}
-      </Notice>
-    );
-  }
-  if (of.data.items.length === 0) return <p className={css.nothing}>{empty}</p>;
   return (
-    <>
-      <ul className={css.list} aria-label={label}>
-        {of.data.items.map((item) => (
-          <li key={item.id} className={css.item}>
-            {children(item)}
-          </li>
-        ))}
-      </ul>
-      <More of={of} />
-    </>
+    <Loaded of={of} ghost={css.ghost}>
+      {({ items }) =>
+        items.length === 0 ? (
+          <p className={css.nothing}>{empty}</p>
+        ) : (
+          <>
+            <ul className={css.list} aria-label={label}>
+              {items.map((item) => (
+                <li key={item.id} className={css.item}>
+                  {children(item)}
+                </li>
+              ))}
+            </ul>
+            <More of={of} />
+          </>
+        )
+      }
+    </Loaded>
   );
 }
 

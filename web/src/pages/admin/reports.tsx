@@ -1,14 +1,18 @@
-import { useState, type SubmitEvent } from 'react';
+import { type SubmitEvent, useState } from 'react';
 import { Link } from 'wouter';
 import { admin, type Decision, type Report, type Scope } from '../../api/admin';
-import { explain } from '../../api/client';
 import { useSession } from '../../api/session';
 import { usePages } from '../../api/use-pages';
 import { attempt } from '../../chat/cards';
+import { Button } from '../../components/button';
+import { Dialog } from '../../components/dialog';
+import { Select, TextArea } from '../../components/field';
 import { REASONS } from '../../components/report';
+import { Tabs } from '../../components/tabs';
 import { Ago } from '../../components/time';
 import { toast } from '../../components/toasts';
-import { Button, Dialog, Notice, Pill, Select, Tabs, TextArea } from '../../components/ui';
+import { FormFault, Pill } from '../../components/ui';
+import { useSending } from '../../components/use-sending';
 import css from './admin.module.css';
 import { DURATIONS, List } from './list';
 
@@ -168,17 +172,14 @@ function DecisionForm({ report, onDone }: { report: Report; onDone: () => void }
   const [reason, setReason] = useState('');
   const [scope, setScope] = useState<Scope>('account');
   const [seconds, setSeconds] = useState(604_800);
-  const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<string | null>(null);
+  const { busy, fault, send } = useSending();
   const choices = (Object.keys(DECISIONS) as Decision[]).filter(
     (each) => each !== 'removed' || report.kind !== 'user',
   );
 
-  async function submit(event: SubmitEvent) {
+  function submit(event: SubmitEvent) {
     event.preventDefault();
-    setBusy(true);
-    setFault(null);
-    try {
+    void send(async () => {
       await admin.decide(report.id, {
         decision,
         reason: reason.trim(),
@@ -188,16 +189,12 @@ function DecisionForm({ report, onDone }: { report: Report; onDone: () => void }
       });
       toast('Decided.');
       onDone();
-    } catch (error) {
-      setFault(explain(error));
-    } finally {
-      setBusy(false);
-    }
+    });
   }
 
   return (
-    <form className={css.form} onSubmit={(event) => void submit(event)}>
-      {fault && <Notice tone="danger">{fault}</Notice>}
+    <form className={css.form} onSubmit={submit}>
+      <FormFault text={fault} />
       <Select
         label="Decision"
         value={decision}

@@ -1,9 +1,10 @@
-import { useState } from 'react';
-import { api, explain } from '../../api/client';
+import { api } from '../../api/client';
 import { useInstance } from '../../api/instance';
 import type { NewStreamKey } from '../../api/types';
+import { Button } from '../../components/button';
 import { CopyField } from '../../components/copy-field';
-import { Button, Card, Notice, Skeleton } from '../../components/ui';
+import { Card, FormFault, Skeleton } from '../../components/ui';
+import { useSending } from '../../components/use-sending';
 import css from './dashboard.module.css';
 import type { StreamKeysResource } from './keys';
 
@@ -69,24 +70,17 @@ function KeyStep({
   made: NewStreamKey | null;
   onMade: (key: NewStreamKey) => void;
 }) {
-  const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<string | null>(null);
+  const { busy, fault, send } = useSending();
 
-  async function make() {
-    setBusy(true);
-    setFault(null);
-    try {
+  function make() {
+    void send(async () => {
       onMade(
         await api<NewStreamKey>('POST', '/me/stream-keys', {
           body: { name: keys.data?.items.length ? `Key ${keys.data.items.length + 1}` : 'OBS' },
         }),
       );
       keys.reload();
-    } catch (error) {
-      setFault(explain(error));
-    } finally {
-      setBusy(false);
-    }
+    });
   }
 
   if (made !== null) {
@@ -107,9 +101,9 @@ function KeyStep({
           ? 'The key you made before still works if OBS has it. Keys are shown only once; make another if you need to paste one.'
           : 'The key tells the server that it is you. Keep it secret.'}
       </p>
-      {fault !== null && <Notice tone="danger">{fault}</Notice>}
+      <FormFault text={fault} />
       <div>
-        <Button look={has ? 'quiet' : 'primary'} icon="key" busy={busy} onClick={() => void make()}>
+        <Button look={has ? 'quiet' : 'primary'} icon="key" busy={busy} onClick={make}>
           {has ? 'Make another key' : 'Make my stream key'}
         </Button>
       </div>

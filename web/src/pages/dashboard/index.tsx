@@ -1,23 +1,26 @@
 import { useEffect, useState } from 'react';
 import { Link } from 'wouter';
 import { api, explain } from '../../api/client';
-import { useLiveState } from '../../api/use-live-state';
 import { useSession } from '../../api/session';
 import type { MyStream, NewStreamKey, User } from '../../api/types';
+import { useLiveState } from '../../api/use-live-state';
 import { useResource } from '../../api/use-resource';
+import { Button, ButtonLink } from '../../components/button';
+import { Dialog } from '../../components/dialog';
 import { Icon } from '../../components/icon';
+import { Failed } from '../../components/loaded';
 import { Uptime } from '../../components/time';
 import { toast } from '../../components/toasts';
-import { Button, ButtonLink, Dialog, Notice, Pill } from '../../components/ui';
+import { Notice, Pill } from '../../components/ui';
 import { formatCount } from '../../lib/format';
 import { useTitle } from '../../lib/title';
-import { DashboardNav } from './nav';
 import { Attempts } from './attempts';
 import { Connect } from './connect';
 import css from './dashboard.module.css';
 import { Health } from './health';
 import { StreamInfo } from './info';
 import { StreamKeys, useStreamKeys } from './keys';
+import { DashboardNav } from './nav';
 import { Preview } from './preview';
 
 /** While OBS is being connected every second counts; afterwards the live state says when to look. */
@@ -76,17 +79,7 @@ function Dashboard({ user }: { user: User }) {
       <DashboardNav />
 
       {mine.data === undefined && mine.error !== undefined && (
-        <Notice
-          tone="danger"
-          title="The state of your stream did not load"
-          action={
-            <Button small look="quiet" onClick={reload}>
-              Try again
-            </Button>
-          }
-        >
-          {explain(mine.error)}
-        </Notice>
+        <Failed of={mine} title="The state of your stream did not load" />
       )}
       {live &&
         mine.data?.warnings.map((warning) => (

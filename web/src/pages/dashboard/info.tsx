@@ -1,10 +1,14 @@
-import { useState, type SubmitEvent, type KeyboardEvent } from 'react';
-import { ApiError, api, explain } from '../../api/client';
+import { type KeyboardEvent, type SubmitEvent, useState } from 'react';
+import { api } from '../../api/client';
 import type { Channel } from '../../api/types';
 import { useResource } from '../../api/use-resource';
+import { Button } from '../../components/button';
+import { Field, Select } from '../../components/field';
 import { Icon } from '../../components/icon';
+import { Loaded } from '../../components/loaded';
 import { toast } from '../../components/toasts';
-import { Button, Card, Field, Notice, Select, Skeleton } from '../../components/ui';
+import { Card, FormFault } from '../../components/ui';
+import { useSending } from '../../components/use-sending';
 import { LANGUAGES } from '../../lib/languages';
 import css from './dashboard.module.css';
 
@@ -18,22 +22,9 @@ export function StreamInfo({ login }: { login: string }) {
   );
   return (
     <Card title="Stream info" about="Shown at once, also in mid-stream.">
-      {channel.data ? (
-        <InfoForm login={login} channel={channel.data} onSaved={channel.put} />
-      ) : channel.error === undefined ? (
-        <Skeleton className={css.ghostForm} />
-      ) : (
-        <Notice
-          tone="danger"
-          action={
-            <Button small look="quiet" onClick={channel.reload}>
-              Try again
-            </Button>
-          }
-        >
-          {explain(channel.error)}
-        </Notice>
-      )}
+      <Loaded of={channel} ghost={css.ghostForm}>
+        {(found) => <InfoForm login={login} channel={found} onSaved={channel.put} />}
+      </Loaded>
     </Card>
   );
 }
@@ -51,9 +42,7 @@ function InfoForm({
   const [category, setCategory] = useState(channel.category ?? '');
   const [tags, setTags] = useState(channel.tags);
   const [language, setLanguage] = useState(channel.language ?? '');
-  const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<{ field: string | null; text: string } | null>(null);
-  const of = (field: string) => (fault?.field === field ? fault.text : null);
+  const { busy, send, at, apart } = useSending();
 
   const changed =
     title !== channel.title ||
@@ -61,11 +50,9 @@ function InfoForm({
     language !== (channel.language ?? '') ||
     tags.join('\n') !== channel.tags.join('\n');
 
-  async function submit(event: SubmitEvent) {
+  function submit(event: SubmitEvent) {
     event.preventDefault();
-    setBusy(true);
-    setFault(null);
-    try {
+    void send(async () => {
       const saved = await api<Channel>('PATCH', `/channels/${login}`, {
         body: {
           title: title.trim(),
@@ -79,24 +66,20 @@ function InfoForm({
       setCategory(saved.category ?? '');
       setTags(saved.tags);
       toast('Your stream info is saved.');
-    } catch (error) {
-      setFault({ field: error instanceof ApiError ? error.field : null, text: explain(error) });
-    } finally {
-      setBusy(false);
-    }
+    });
   }
 
   const placed = ['title', 'category', 'tags', 'language'];
   return (
-    <form className={css.form} onSubmit={(event) => void submit(event)}>
-      {fault && !placed.includes(fault.field ?? '') && <Notice tone="danger">{fault.text}</Notice>}
+    <form className={css.form} onSubmit={submit}>
+      <FormFault text={apart(placed)} />
       <Field
         label="Title"
         maxLength={TITLE_MAX}
         placeholder="What is on tonight?"
         value={title}
         onChange={(event) => setTitle(event.target.value)}
-        fault={of('title')}
+        fault={at('title')}
       />
       <Field
         label="Category"
@@ -104,14 +87,14 @@ function InfoForm({
         placeholder="Music, a game, Talk…"
         value={category}
         onChange={(event) => setCategory(event.target.value)}
-        fault={of('category')}
+        fault={at('category')}
       />
-      <TagsField tags={tags} onChange={setTags} fault={of('tags')} />
+      <TagsField tags={tags} onChange={setTags} fault={at('tags')} />
       <Select
         label="Language"
         value={language}
         onChange={(event) => setLanguage(event.target.value)}
-        fault={of('language')}
+        fault={at('language')}
       >
         <option value="">Not said</option>
         {LANGUAGES.map(({ code, name }) => (

@@ -1,11 +1,16 @@
-import { useState, type SubmitEvent } from 'react';
+import { type SubmitEvent, useState } from 'react';
 import { api, explain } from '../../api/client';
 import type { NewStreamKey, Page, StreamKey } from '../../api/types';
-import { useResource, type Resource } from '../../api/use-resource';
+import { type Resource, useResource } from '../../api/use-resource';
+import { Button } from '../../components/button';
 import { CopyField } from '../../components/copy-field';
+import { Dialog } from '../../components/dialog';
+import { Field } from '../../components/field';
+import { Loaded } from '../../components/loaded';
 import { Ago } from '../../components/time';
 import { toast } from '../../components/toasts';
-import { Button, Card, Dialog, Field, Notice, Skeleton } from '../../components/ui';
+import { Card } from '../../components/ui';
+import { useSending } from '../../components/use-sending';
 import css from './dashboard.module.css';
 
 export type StreamKeysResource = Resource<Page<StreamKey>>;
@@ -51,52 +56,41 @@ export function StreamKeys({
           />
         </div>
       )}
-      {keys.data === undefined ? (
-        keys.error === undefined ? (
-          <Skeleton className={css.ghostRows} />
-        ) : (
-          <Notice
-            tone="danger"
-            action={
-              <Button small look="quiet" onClick={keys.reload}>
-                Try again
-              </Button>
-            }
-          >
-            {explain(keys.error)}
-          </Notice>
-        )
-      ) : keys.data.items.length === 0 ? (
-        <p className={css.nothing}>No keys yet. The first one is made in “Connect OBS”.</p>
-      ) : (
-        <ul className={css.keys}>
-          {keys.data.items.map((key) => (
-            <li key={key.id}>
-              <div>
-                <strong>{key.name}</strong>
-                <p>
-                  <code>…{key.hint}</code> ·{' '}
-                  {key.last_used_at ? (
-                    <>
-                      used <Ago at={key.last_used_at} />
-                    </>
-                  ) : (
-                    'never used'
-                  )}
-                </p>
-              </div>
-              <Button
-                small
-                look="bare"
-                icon="trash"
-                aria-label={`Revoke key ${key.name}`}
-                title="Revoke"
-                onClick={() => setRevoking(key)}
-              />
-            </li>
-          ))}
-        </ul>
-      )}
+      <Loaded of={keys} ghost={css.ghostRows}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <p className={css.nothing}>No keys yet. The first one is made in “Connect OBS”.</p>
+          ) : (
+            <ul className={css.keys}>
+              {items.map((key) => (
+                <li key={key.id}>
+                  <div>
+                    <strong>{key.name}</strong>
+                    <p>
+                      <code>…{key.hint}</code> ·{' '}
+                      {key.last_used_at ? (
+                        <>
+                          used <Ago at={key.last_used_at} />
+                        </>
+                      ) : (
+                        'never used'
+                      )}
+                    </p>
+                  </div>
+                  <Button
+                    small
+                    look="bare"
+                    icon="trash"
+                    aria-label={`Revoke key ${key.name}`}
+                    title="Revoke"
+                    onClick={() => setRevoking(key)}
+                  />
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
       <NewKey open={adding} keys={keys} onMade={onMade} onClose={() => setAdding(false)} />
       <RevokeKey
         target={revoking}
@@ -122,32 +116,25 @@ function NewKey({
   onClose: () => void;
 }) {
   const [name, setName] = useState('');
-  const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<string | null>(null);
+  const { busy, fault, send, refuse } = useSending();
   const [fresh, setFresh] = useState<NewStreamKey | null>(null);
 
-  async function submit(event: SubmitEvent) {
+  function submit(event: SubmitEvent) {
     event.preventDefault();
-    setBusy(true);
-    setFault(null);
-    try {
+    void send(async () => {
       const key = await api<NewStreamKey>('POST', '/me/stream-keys', {
         body: { name: name.trim() },
       });
       setFresh(key);
       onMade(key);
       keys.reload();
-    } catch (error) {
-      setFault(explain(error));
-    } finally {
-      setBusy(false);
-    }
+    });
   }
 
   function close() {
     setFresh(null);
     setName('');
-    setFault(null);
+    refuse(null);
     onClose();
   }
 
@@ -167,7 +154,7 @@ function NewKey({
           </Button>
         </>
       ) : (
-        <form className={css.form} onSubmit={(event) => void submit(event)}>
+        <form className={css.form} onSubmit={submit}>
           <Field
             label="What is it for?"
             required

@@ -1,6 +1,6 @@
 import { useMemo } from 'react';
 import type { LiveView } from '../../api/live-state';
-import { streamOf } from '../../player/engine';
+import { streamOf } from '../../player/snapshot';
 import { Player } from '../../player/player';
 import css from './dashboard.module.css';
 

@@ -1,0 +1,46 @@
+import { type ReactNode, useEffect, useId, useRef } from 'react';
+import { Button } from './button';
+import css from './ui.module.css';
+
+/** A modal: the browser's own dialog, so that focus, Escape and the inert page behind are its work. */
+export function Dialog({
+  open,
+  title,
+  children,
+  actions,
+  onClose,
+}: {
+  open: boolean;
+  title: string;
+  children: ReactNode;
+  actions?: ReactNode;
+  onClose: () => void;
+}) {
+  const ref = useRef<HTMLDialogElement>(null);
+  const heading = useId();
+  useEffect(() => {
+    const dialog = ref.current;
+    if (open && dialog && !dialog.open) dialog.showModal();
+    if (!open && dialog?.open) dialog.close();
+  }, [open]);
+  return (
+    <dialog
+      ref={ref}
+      className={css.dialog}
+      aria-labelledby={heading}
+      onClose={onClose}
+      onCancel={onClose}
+    >
+      {open && (
+        <>
+          <div className={css.dialogHead}>
+            <h2 id={heading}>{title}</h2>
+            <Button look="bare" small icon="close" aria-label="Close" onClick={onClose} />
+          </div>
+          <div className={css.dialogBody}>{children}</div>
+          {actions !== undefined && <div className={css.actions}>{actions}</div>}
+        </>
+      )}
+    </dialog>
+  );
+}

@@ -1,0 +1,44 @@
+import type { ReactNode } from 'react';
+import { explain } from '../api/client';
+import type { Resource } from '../api/use-resource';
+import { Button } from './button';
+import { Notice, Skeleton } from './ui';
+
+type Loading<T> = Pick<Resource<T>, 'data' | 'error' | 'reload'>;
+
+/** What could not be loaded: why, and the way to try again. */
+export function Failed({
+  of,
+  title,
+}: {
+  of: Pick<Loading<unknown>, 'error' | 'reload'>;
+  title?: string;
+}) {
+  return (
+    <Notice
+      tone="danger"
+      title={title}
+      action={
+        <Button small look="quiet" onClick={of.reload}>
+          Try again
+        </Button>
+      }
+    >
+      {explain(of.error)}
+    </Notice>
+  );
+}
+
+/** Something from the server: on its way, failed, or there. `ghost` is the class of what stands in its place. */
+export function Loaded<T>({
+  of,
+  ghost,
+  children,
+}: {
+  of: Loading<T>;
+  ghost?: string;
+  children: (data: T) => ReactNode;
+}) {
+  if (of.data !== undefined) return children(of.data);
+  return of.error === undefined ? <Skeleton className={ghost} /> : <Failed of={of} />;
+}
