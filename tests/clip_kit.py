@@ -1,0 +1,166 @@
+"""What tests of cutting share: broadcasts as the packager stores them, and what a cut shows when played."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import av
+import av.audio
+
+from recorder import ends
+from recorder.cutting import (
+    SECOND,
+    Copy,
+    Encode,
+    Loaded,
+    Missing,
+    Plan,
+    Refer,
+    Slot,
+    plan,
+)
+from recorder.fmp4 import read_init, read_segment
+from tests.e2e.samples import Sample, number_of
+from tests.packager_kit import Published, Session
+
+
+@dataclass
+class Stored:
+    """A rendition as it lies in storage. `frames` are (media time in us, number) of its pictures,
+    `sounds` the media times of its AAC frames.
+    """
+
+    slots: list[Slot]
+    media: list[bytes]
+    inits: dict[str, bytes]
+    frames: list[tuple[int, int]]
+    sounds: list[int] = field(default_factory=list)
+    loads: list[int] = field(default_factory=list)
+
+    def load(self, index: int) -> Loaded:
+        self.loads.append(index)
+        init = read_init(self.inits[self.slots[index].init])
+        return Loaded(init, read_segment(init, self.media[index]))
+
+    def plan(self, start: float, end: float) -> Plan:
+        """Cut with the segments loaded that the plan asks for, and no others."""
+        loaded: dict[int, Loaded] = {}
+        while True:
+            answer = plan(self.slots, loaded, round(start * SECOND), round(end * SECOND))
+            if isinstance(answer, Plan):
+                return answer
+            assert isinstance(answer, Missing)
+            assert not answer.indexes & loaded.keys()
+            loaded |= {index: self.load(index) for index in answer.indexes}
+
+    def wanted(self, start: float, end: float) -> list[int]:
+        """The numbers of the frames between two times."""
+        return [n for t, n in self.frames if round(start * SECOND) <= t < round(end * SECOND)]
+
+    def heard(self, start: float, end: float) -> list[int]:
+        """When the AAC frames begin that do so between two times."""
+        return [t for t in self.sounds if round(start * SECOND) <= t < round(end * SECOND)]
+
+
+def published(sample: Sample, *more: Sample) -> Published:
+    """What the packager makes of a broadcast; `more` are its parts after reconnects."""
+    session = Session()
+    for number, part in enumerate((sample, *more)):
+        if number:
+            session.cut()
+        data = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00"
+        for tag in part.tags:
+            head = bytes([tag.kind]) + len(tag.payload).to_bytes(3, "big")
+            head += (tag.time & 0xFFFFFF).to_bytes(3, "big") + bytes([tag.time >> 24]) + bytes(3)
+            data += head + tag.payload + (len(tag.payload) + 11).to_bytes(4, "big")
+        session.feed(data, ms=1000)
+    session.end()
+    assert not [fault for fault in session.faults if fault.fatal]
+    return session["source"]
+
+
+def stored(rendition: Published, numbers: Sequence[int]) -> Stored:
+    """Its segments with the media times of the frames that are in them."""
+    result = Stored([], [], {}, [])
+    pictures = iter(numbers)
+    start = 0
+    for segment in rendition.segments:
+        duration = round(segment.duration * SECOND)
+        slot = Slot(segment.msn, start, duration, segment.init_name, segment.discontinuity)
+        start += duration
+        result.slots.append(slot)
+        result.media.append(segment.data)
+        result.inits[segment.init_name] = rendition.files[segment.init_name]
+        content = result.load(len(result.slots) - 1)
+        video, audio = content.init.video, content.init.audio
+        first = video or audio
+        assert first is not None
+        zero = slot.start - content.segment.begins[first.id] * SECOND // first.timescale
+        if audio is not None:
+            times = (s.time * SECOND / audio.timescale for s in content.samples(audio))
+            result.sounds += [zero + round(time) for time in times]
+        if video is not None:
+            begin = content.segment.begins[video.id]
+            shown = sorted(sample.shown for sample in content.samples(video))
+            unit = SECOND // video.timescale
+            result.frames += [(slot.start + (s - begin) * unit, next(pictures)) for s in shown]
+    result.loads.clear()
+    return result
+
+
+@dataclass
+class Cut:
+    """The segments that a plan becomes: (initialization section, media, duration in us)."""
+
+    parts: list[tuple[bytes, bytes, int]]
+
+    def numbers(self) -> list[int | None]:
+        """The numbers of the pictures, each run of segments of one initialization section decoded
+        by itself, as a player does after a discontinuity.
+        """
+        found: list[int | None] = []
+        for data in self._runs():
+            with av.open(io.BytesIO(data), "r", format="mov") as container:
+                found += [number_of(frame) for frame in container.decode(video=0)]
+        return found
+
+    def sounds(self) -> list[tuple[float, float]]:
+        """(begin, end) of every AAC frame in seconds."""
+        found: list[tuple[float, float]] = []
+        for init, media, _ in self.parts:
+            content = read_init(init)
+            track = content.audio
+            assert track is not None
+            for s in read_segment(content, media).samples[track.id]:
+                found.append((s.time / track.timescale, (s.time + s.duration) / track.timescale))
+        return found
+
+    def _runs(self) -> list[bytes]:
+        runs: list[bytes] = []
+        before = b""
+        for init, media, _ in self.parts:
+            if init != before:
+                runs.append(init)
+                before = init
+            runs[-1] += media
+        return runs
+
+
+def carry_out(stored: Stored, plan: Plan, program: str) -> Cut:
+    """Make what the plan says."""
+    parts = []
+    for piece in plan.pieces:
+        slot = stored.slots[piece.index]
+        init = stored.inits[slot.init]
+        if isinstance(piece, Refer):
+            parts.append((init, stored.media[piece.index], slot.duration))
+        elif isinstance(piece, Copy):
+            made = ends.copy(piece, read_init(init))
+            parts.append((init, made.data, piece.duration))
+        else:
+            assert isinstance(piece, Encode)
+            made = ends.encode(program, piece, read_init(init))
+            parts.append((made.init or init, made.data, piece.duration))
+    return Cut(parts)
