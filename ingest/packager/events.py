@@ -100,6 +100,36 @@ class SegmentReady:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenSegment:
+    """A segment that is still growing, as far as it was published: of its `parts` (file names) the last
+    may be announced in a moment only. The rest is as in `SegmentReady`. No event: it is asked for.
+    """
+
+    rendition: str
+    msn: int
+    duration: float
+    start: float
+    program_date_time: datetime
+    discontinuity: bool
+    parts: tuple[str, ...]
+    init_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSegment:
+    """A segment that was announced before and is still in its playlist; as `SegmentReady`."""
+
+    rendition: str
+    name: str
+    msn: int
+    duration: float
+    start: float
+    program_date_time: datetime
+    discontinuity: bool
+    init_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlaylistReady:
     """The media playlist after everything announced before it.
 

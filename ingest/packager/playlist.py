@@ -61,6 +61,11 @@ class Segment:
         return self.start_us + self.duration_us
 
 
+def wall_of(segment: Segment) -> datetime:
+    """The wall clock of a segment's first sample, to the millisecond."""
+    return datetime.fromisoformat(segment.head.rpartition("DATE-TIME:")[2].strip())
+
+
 class Dropped(NamedTuple):
     """Files that are listed no more, and for how long a client may still ask for them."""
 
@@ -102,7 +107,8 @@ class MediaPlaylist:
         )
 
     @property
-    def _current(self) -> Segment:
+    def current(self) -> Segment:
+        """The open segment. RuntimeError without one."""
         if self._open is None:
             raise RuntimeError("no segment is open")
         return self._open
@@ -112,6 +118,11 @@ class MediaPlaylist:
         """Media time at the end of the playlist."""
         return self._edge_us
 
+    @property
+    def whole(self) -> list[Segment]:
+        """The segments in the window that are finished."""
+        return list(self._segments)
+
     def open_segment(self, msn: int, init_name: str, discontinuity: bool, wall: datetime) -> None:
         mark = "#EXT-X-DISCONTINUITY\n" if discontinuity else ""
         head = f"#EXT-X-PROGRAM-DATE-TIME:{date_time(wall)}\n"
@@ -119,7 +130,7 @@ class MediaPlaylist:
         self._stale = True
 
     def add_part(self, name: str, duration_us: int, independent: bool) -> None:
-        segment = self._current
+        segment = self.current
         mark = ",INDEPENDENT=YES" if independent else ""
         segment.part_lines.append(
             f'#EXT-X-PART:DURATION={seconds(duration_us)},URI="{name}"{mark}\n'
@@ -131,7 +142,7 @@ class MediaPlaylist:
 
     def close_segment(self, name: str) -> Segment:
         """The open segment, which has at least one part, becomes a whole one."""
-        segment = self._current
+        segment = self.current
         segment.name = name
         segment.tail = f"#EXTINF:{seconds(segment.duration_us)},\n{name}\n"
         self._with_parts.append(segment)
@@ -144,7 +155,7 @@ class MediaPlaylist:
     ) -> None:
         """A segment this rendition has not (4.4.4.7), so that its numbers stay the others'."""
         self.open_segment(msn, init_name, discontinuity, wall)
-        segment = self._current
+        segment = self.current
         segment.duration_us = duration_us
         self._edge_us += duration_us
         segment.tail = f"#EXT-X-GAP\n#EXTINF:{seconds(duration_us)},\ngap-{msn}.m4s\n"

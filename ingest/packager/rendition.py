@@ -10,12 +10,13 @@ from .events import (
     Event,
     Expired,
     InitReady,
+    OpenSegment,
     PackagerConfig,
     PartReady,
     PlaylistReady,
     SegmentReady,
 )
-from .playlist import MediaPlaylist, Targets
+from .playlist import MediaPlaylist, Segment, Targets
 from .schedule import Boundary
 
 
@@ -61,6 +62,11 @@ class Rendition:
     def listed(self) -> bool:
         """Whether there is a playlist to hand out: one whole segment at least."""
         return self.complete_msn >= 0
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The whole segments that are listed and have media."""
+        return [each for each in self._playlist.whole if each.name] if self._playlist else []
 
     def use_init(self, data: bytes) -> None:
         """Parts from here on need this initialization section; the same bytes keep their name."""
@@ -141,6 +147,17 @@ class Rendition:
         self._forget(playlist)
         self.dirty = True
         return segment.duration_us
+
+    def open_segment(self) -> OpenSegment | None:
+        """What there is of the segment that is not finished, None when that is nothing."""
+        playlist, current = self._playlist, self._segment
+        if playlist is None or current is None or not self._parts:
+            return None
+        segment = playlist.current
+        return OpenSegment(
+            self.name, segment.msn, segment.duration_us / 1e6, segment.start_us / 1e6, current[1],
+            segment.discontinuity, tuple(segment.part_names), segment.init_name,
+        )  # fmt: skip
 
     def _measure(self, bits: int, duration_us: int) -> None:
         self._media_bits += bits
