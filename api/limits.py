@@ -34,6 +34,15 @@ REPORTS_ADDRESS = Limit("address", 100, 3600)
 
 APPEALS_ACCOUNT = Limit("account", 5, 86400)
 
+CLIPS_ACCOUNT = Limit("account", 60, 3600)
+CLIPS_ADDRESS = Limit("address", 300, 3600)
+EXPORTS_ACCOUNT = Limit("account", 30, 3600)
+HIGHLIGHTS_ACCOUNT = Limit("account", 30, 3600)
+# What counts once a day a viewer; many viewers may share an address.
+VIEWS_ADDRESS = Limit("address", 600, 600)
+# A player says where it is every few seconds.
+POSITIONS_ACCOUNT = Limit("account", 120, 60)
+
 EMOTES_ACCOUNT = Limit("account", 30, 600)
 
 # Everything that a moderator does over REST; a raid of hundreds is met with the shield, or by bots.

@@ -182,6 +182,25 @@ class Mailer:
         """Wait until nothing is queued or being sent."""
         await self._queue.join()
 
+    async def deliver(self, mail: Mail) -> None:
+        """Send `mail` now, for somebody who tries again later. Raises Unavailable for what passes; what
+        the server refuses for good is logged and dropped.
+        """
+        if self._server is None:
+            return
+        try:
+            await self._send(self._server, compose(mail, self._name, self._sender))
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            if _is_final(error):
+                log.warning("mail_refused", subject=mail.subject, error=type(error).__name__)
+                self._sent.labels("refused").inc()
+                return
+            self._sent.labels("failed").inc()
+            # Not at once: whoever asked would try without a pause.
+            await asyncio.sleep(RETRY_S[0])
+            raise Unavailable("The mail server does not answer.") from error
+        self._sent.labels("sent").inc()
+
     async def _deliver(self, mail: Mail) -> None:
         if self._server is None:
             return
@@ -190,9 +209,8 @@ class Mailer:
             try:
                 await self._send(self._server, message)
             except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused) as error:
-                code = getattr(error, "code", 550)
-                # 4xx: not now; 5xx: never.
-                if code >= 500 or pause is None:
+                if _is_final(error) or pause is None:
+                    code = getattr(error, "code", 550)
                     log.warning("mail_refused", subject=mail.subject, code=code)
                     self._sent.labels("refused").inc()
                     return
@@ -219,6 +237,13 @@ class Mailer:
             tls_context=ssl.create_default_context(),
             timeout=self._timeout * 2,
         )
+
+
+def _is_final(error: BaseException) -> bool:
+    """Whether the server will never take this mail: 5xx. 4xx is not now."""
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+        return True
+    return isinstance(error, aiosmtplib.SMTPResponseException) and error.code >= 500
 
 
 @asynccontextmanager

@@ -253,6 +253,10 @@ class Settings(BaseSettings):
         default="rtmp://127.0.0.1:1935/live",
         description="Where workers of `ingest` subscribe to streams.",
     )
+    worker_listen: str = Field(
+        default="unix:/run/footlight/worker.sock",
+        description="Where `worker` answers HTTP (health, metrics): `unix:/path` or `host:port`.",
+    )
     drain_s: float = Field(
         default=8.0, ge=0, description="How long a stopping process lets requests finish, seconds."
     )
@@ -454,7 +458,7 @@ class Settings(BaseSettings):
         default=1,
         ge=0,
         le=64,
-        description="Jobs (transcoding, exports) that one `recorder` works on at once; 0: none.",
+        description="Jobs (transcoding, exports) that one `worker` works on at once; 0: none.",
     )
     job_lease_s: float = Field(
         default=30.0,
@@ -465,6 +469,17 @@ class Settings(BaseSettings):
         default=50 * 1024 * 1024 * 1024,
         ge=1,
         description="Largest file that may be uploaded, bytes.",
+    )
+    upload_parallel: int = Field(
+        default=4, ge=1, description="Uploads that an account may have under way at once."
+    )
+    upload_quota_bytes: int = Field(
+        default=0,
+        ge=0,
+        description=(
+            "Most that a channel's videos and the uploads under way may take together for another "
+            "upload to begin, bytes. 0: no limit."
+        ),
     )
     upload_expires_s: float = Field(
         default=7 * 86400.0,

@@ -1,0 +1,1 @@
+"""Exports: videos as MP4, their sound as MP3."""

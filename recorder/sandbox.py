@@ -1,0 +1,134 @@
+"""Programs that read what strangers sent: confined, watched by a clock, their last words kept.
+
+`recorder.confine` takes network and files away from them; what they read comes in as an open descriptor
+and what they make leaves through pipes. The wall clock is kept here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.logs import logger
+
+log = logger(__name__)
+
+_SHIM = Path(__file__).with_name("confine.py")
+#: What a program needs to start: itself, its libraries, and what glibc reads.
+_SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/null",
+           "/dev/urandom", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")  # fmt: skip
+_TAIL_LINES = 60
+_LINE_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a program may use. `wall_s` is of the clock on the wall, `cpu_s` of all its threads."""
+
+    wall_s: float
+    cpu_s: int
+    memory: int = 6 * 1024**3
+    files: int = 64
+
+
+class TooLong(Exception):
+    """A program was ended because its time was up."""
+
+
+def argv(command: Sequence[str], limits: Limits, pass_fds: Sequence[int]) -> list[str]:
+    """`command` so that it runs confined."""
+    program = shutil.which(command[0]) or command[0]
+    readable = (*_SYSTEM, program, os.path.realpath(program))
+    return [
+        # -I -S: nothing but the standard library, and nothing from the environment.
+        *(sys.executable, "-I", "-S", str(_SHIM)),
+        *("--cpu", str(limits.cpu_s), "--memory", str(limits.memory), "--files", str(limits.files)),
+        *(word for path in readable for word in ("--read", path)),
+        *(word for number in pass_fds for word in ("--fd", str(number))),
+        *("--", program, *command[1:]),
+    ]
+
+
+class Confined:
+    """A running program. `tail` holds the last lines of its stderr."""
+
+    def __init__(self, process: asyncio.subprocess.Process, on_line: Callable[[str], None]) -> None:
+        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self.stdin = process.stdin
+        self.stdout = process.stdout
+        self._process = process
+        self._on_line = on_line
+        self._reading = asyncio.create_task(self._read_stderr(), name="confined-stderr")
+
+    async def _read_stderr(self) -> None:
+        stderr = self._process.stderr
+        if stderr is None:
+            return
+        while True:
+            try:
+                line = await stderr.readline()
+            except ValueError:
+                # A line beyond the limit was thrown away.
+                continue
+            if not line:
+                return
+            text = line.decode("utf-8", "replace").rstrip()[:1000]
+            self.tail.append(text)
+            self._on_line(text)
+
+    async def wait(self) -> int:
+        """Its exit status, once its stderr has been read to the end."""
+        status = await self._process.wait()
+        await asyncio.wait({self._reading}, timeout=1)
+        return status
+
+    async def close(self) -> None:
+        """End it and whatever it started, now."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        await self.wait()
+        self._reading.cancel()
+
+
+@asynccontextmanager
+async def confined(
+    command: Sequence[str],
+    limits: Limits,
+    *,
+    pass_fds: Sequence[int] = (),
+    stdin: int = asyncio.subprocess.DEVNULL,
+    stdout: int = asyncio.subprocess.DEVNULL,
+    on_line: Callable[[str], None] = lambda _line: None,
+) -> AsyncIterator[Confined]:
+    """Run `command` while the block lasts. Raises OSError when it cannot be started, and TooLong from the
+    block when its time is up.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *argv(command, limits, pass_fds),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=asyncio.subprocess.PIPE,
+        pass_fds=tuple(pass_fds),
+        start_new_session=True,
+        limit=_LINE_LIMIT,
+    )
+    running = Confined(process, on_line)
+    try:
+        async with asyncio.timeout(limits.wall_s) as clock:
+            yield running
+    except TimeoutError:
+        if not clock.expired():
+            raise
+        raise TooLong(f"longer than {limits.wall_s:.0f} s") from None
+    finally:
+        await running.close()
