@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -21,6 +22,7 @@ from api.chat import polls, room
 from api.emotes import routes as emotes
 from api.emotes.emotes import install_global_set
 from api.emotes.images import Renderer, open_renderer
+from api.exports import letters as export_letters
 from api.follows import routes as follows
 from api.mail import Mailer, open_mailer
 from api.moderation import routes as moderation
@@ -29,11 +31,14 @@ from api.probes import ready_check
 from api.reports import routes as reports
 from api.streams import routes as streams
 from api.suspensions import routes as suspensions
+from api.videos import routes as videos
+from api.videos.addresses import AddressBook
+from api.viewings import Viewings
 from core.bus import Bus, open_bus
 from core.cache import check_redis, open_redis
 from core.db.engine import Database, open_database
 from core.derived import Purpose, derive
-from core.events import Event, StreamKeyUsed
+from core.events import Event, JobDone, StreamKeyUsed
 from core.http import IPNetwork, client_address, make_app, parse_networks
 from core.limits import Limiter
 from core.outbox import relay
@@ -49,6 +54,7 @@ AREAS = (
     channels.channels,
     channels.stream_keys,
     streams.streams,
+    videos.videos,
     follows.follows,
     emotes.emotes,
     room.chat,
@@ -77,7 +83,10 @@ class Api:
     mailer: Mailer
     storage: Storage
     renderer: Renderer
+    viewings: Viewings
+    addresses: AddressBook
     pepper: bytes
+    export_key: bytes
     trusted_proxies: tuple[IPNetwork, ...]
 
     def client_address(self, request: web.Request) -> str:
@@ -105,6 +114,7 @@ async def build(service: Service) -> None:
     tokens = Tokens(database, settings)
     passwords = await service.enter(open_passwords())
     renderer = await service.enter(open_renderer())
+    viewings = Viewings(redis, bus)
     api = Api(
         settings=settings,
         database=database,
@@ -116,7 +126,10 @@ async def build(service: Service) -> None:
         mailer=mailer,
         storage=storage,
         renderer=renderer,
+        viewings=viewings,
+        addresses=AddressBook(derive(settings, Purpose.MEDIA_TOKENS), settings.playback_token_s),
         pepper=derive(settings, Purpose.STREAM_KEY_PEPPER),
+        export_key=derive(settings, Purpose.EXPORT_LINK),
         trusted_proxies=parse_networks(settings.trusted_proxies),
     )
     service.check("postgres", database.check)
@@ -128,6 +141,11 @@ async def build(service: Service) -> None:
     service.spawn(relay(database, bus, settings), "outbox")
     service.spawn(bus.consume("api-stream-keys", [StreamKeyUsed], _mark_used(api)), "keys-used")
     service.spawn(housekeeping.run(database, storage), "housekeeping")
+    service.spawn(viewings.run(), "views")
+    service.spawn(
+        bus.consume(export_letters.CONSUMER, [JobDone], partial(export_letters.announce, api)),
+        "export-letters",
+    )
     service.spawn(install_global_set(database, storage), "global-emotes")
     app = make_app(service, _headers)
     add_routes(app, api)

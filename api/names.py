@@ -47,6 +47,8 @@ TAG_COUNT = 10
 DISPLAY_NAME_LENGTH = 40
 BIO_LENGTH = 300
 KEY_NAME_LENGTH = 40
+DESCRIPTION_LENGTH = 5000
+SEARCH_LENGTH = 100
 # Vietnamese and Hebrew need two marks on a letter, some languages three; more is decoration.
 MARKS_IN_A_ROW = 3
 # Everything that is written in lines and is no letter: controls, surrogates, private use,
@@ -126,6 +128,11 @@ def clean_bio(text: str, field: str = "bio") -> str:
 def clean_title(text: str, field: str = "title") -> str:
     """A stream's title; may be empty."""
     return clean_text(text, TITLE_LENGTH, field)
+
+
+def clean_description(text: str, field: str = "description") -> str:
+    """What a video is about; may have line breaks."""
+    return clean_text(text.replace("\r\n", "\n"), DESCRIPTION_LENGTH, field, lines=True)
 
 
 def clean_category(text: str, field: str = "category") -> str | None:

@@ -16,6 +16,7 @@ from chat import (
     polls,
     raids,
     reactions,
+    replayed,
     standings,
 )
 from chat.decisions import Desk
@@ -26,6 +27,8 @@ from chat.people import People
 from chat.presence import Presence
 from chat.registry import Rooms
 from chat.reload import Reload
+from chat.replays import HANDLED as REPLAYED
+from chat.replays import Replays
 from chat.rooms import Room
 from chat.store import Store
 from chat.typed import Typed
@@ -40,7 +43,7 @@ from core.service import Service
 from core.tokens import Tokens
 
 # Each declares operations (chat.decisions).
-AREAS = (barring, messages, modes, polls, raids, standings)
+AREAS = (barring, messages, modes, polls, raids, replayed, standings)
 # Clients that are told to come back do so after a time of their own choosing up to this, seconds.
 RETRY_AFTER_S = 5
 
@@ -90,6 +93,10 @@ async def build(service: Service) -> None:
     service.spawn(reactions.keep_time(desk), "clock")
     service.spawn(presence.run(), "presence")
     service.spawn(watch.run(), "watch")
+    replays = Replays(database, store, history)
+    service.spawn(replays.run(), "replays")
+    # Beside the other events: what waits for a database here holds none of them up.
+    service.spawn(bus.consume("chat-replays", REPLAYED, replays.happened), "replay-events")
     happened = reactions.on_event(store, watch)
     service.spawn(bus.consume("chat", reactions.HANDLED, happened), "events")
     # A channel's decisions keep their order; a slow one holds up no other channel.

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,6 +25,7 @@ from chat.store import Logged, Store
 from core.bus import obey_cancellation
 from core.db.engine import Database
 from core.db.models import ChatMessage
+from core.db.video_models import VideoChat, VideoMessage
 from core.errors import Unavailable
 from core.logs import logger
 from core.settings import Settings
@@ -39,6 +40,7 @@ SWEEP_S = 5.0
 PARTITIONS_S = 3600.0
 WEEKS_AHEAD = 2
 _LOCK = 0x0F00_C4A7 << 32
+_REPLAY_LOCK = 0x0F00_C4A8 << 32
 
 
 # --- frames and rows ------------------------------------------------------------------------------
@@ -257,7 +259,12 @@ class History:
                     )
                 )
             if self._retention_days:
-                await self._drop_old(session, now - timedelta(days=self._retention_days))
+                before = now - timedelta(days=self._retention_days)
+                needed = await session.scalar(
+                    select(func.min(VideoChat.began_at)).where(VideoChat.copied_at.is_(None))
+                )
+                # What a video's replay is still to be made of stays until it is.
+                await self._drop_old(session, min(before, needed or before))
 
     async def _drop_old(self, session: AsyncSession, before: datetime) -> None:
         names = await session.scalars(
@@ -285,13 +292,19 @@ def week_of(at: datetime) -> tuple[str, datetime, datetime]:
 async def delete_message(
     session: AsyncSession, row: dict[str, Any], deleted_by: int | None, now: datetime
 ) -> None:
-    """Mark a message as deleted, also when it has not been written yet."""
+    """Mark a message as deleted, also when it has not been written yet, and beside videos."""
+    await lock_channel(session, row["channel_id"])
     statement = insert(ChatMessage).values(**row, deleted_at=now, deleted_by=deleted_by)
     await session.execute(
         statement.on_conflict_do_update(
             index_elements=["channel_id", "offset", "at"],
             set_={"deleted_at": now, "deleted_by": deleted_by},
         )
+    )
+    await session.execute(
+        update(VideoMessage)
+        .where(VideoMessage.message_id == row["id"], VideoMessage.deleted_at.is_(None))
+        .values(deleted_at=now)
     )
 
 
@@ -302,7 +315,10 @@ async def delete_all_of(
     deleted_by: int | None,
     after: datetime,
 ) -> None:
-    """Mark everything that a user (None: anybody) has said since `after` as deleted."""
+    """Mark everything that a user (None: anybody) has said since `after` as deleted, also beside
+    videos.
+    """
+    await lock_channel(session, channel_id)
     found = [ChatMessage.channel_id == channel_id, ChatMessage.at > after]
     if user_id is not None:
         found.append(ChatMessage.user_id == user_id)
@@ -311,3 +327,23 @@ async def delete_all_of(
         .where(*found, ChatMessage.deleted_at.is_(None))
         .values(deleted_at=datetime.now(UTC), deleted_by=deleted_by)
     )
+    videos = select(VideoChat.video_id).where(
+        VideoChat.channel_id == channel_id,
+        or_(VideoChat.ended_at.is_(None), VideoChat.ended_at > after),
+    )
+    shown = [VideoMessage.video_id.in_(videos), VideoMessage.at > after]
+    if user_id is not None:
+        shown.append(VideoMessage.user_id == user_id)
+    await session.execute(
+        update(VideoMessage)
+        .where(*shown, VideoMessage.deleted_at.is_(None))
+        .values(deleted_at=datetime.now(UTC))
+    )
+
+
+async def lock_channel(session: AsyncSession, channel_id: int) -> None:
+    """Nobody else deletes messages of a channel, or copies them beside a video, until the end of the
+    transaction.
+    """
+    key = _REPLAY_LOCK + channel_id % 2**31
+    await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": key})

@@ -79,19 +79,24 @@ async def message_delete(desk: Desk, case: Case) -> Answer:
         entry = await log(
             session, case, "delete", author, "", message_id=message_id, text=row["text"]
         )
+    await tell_deleted(desk, case, author, message_id, row["text"])
+    await desk.told(case, entry)
+    return {"id": message_id}
+
+
+async def tell_deleted(desk: Desk, case: Case, author: User, message_id: str, text: str) -> None:
+    """Take a message that is deleted off every screen."""
     await desk.store.forget(case.channel.id, [message_id])
     event = {
         "type": "deleted",
         "channel": case.channel.login,
         "id": message_id,
         "user": {"id": str(author.id), "login": author.login},
-        "text": row["text"],
+        "text": text,
     }
     await desk.store.publish(case.channel.id, event, Audience.OTHERS)
     by = None if case.actor is None else case.actor.login
     await desk.store.publish(case.channel.id, {**event, "by": by}, Audience.MODERATORS)
-    await desk.told(case, entry)
-    return {"id": message_id}
 
 
 @operation("messages.clear")

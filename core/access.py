@@ -49,6 +49,7 @@ class Action(Enum):
     MODERATE_CHAT = "moderate_chat"
     ADD_EMOTES = "add_emotes"
     REMOVE_EMOTES = "remove_emotes"
+    EDIT_VIDEOS = "edit_videos"
 
 
 class SiteAction(Enum):
@@ -61,6 +62,8 @@ class SiteAction(Enum):
     SEE_PRIVATE_DATA = "see_private_data"
     SET_ROLES = "set_roles"
     SEE_AUDIT_LOG = "see_audit_log"
+    REMOVE_VIDEOS = "remove_videos"
+    SEE_STORAGE = "see_storage"
 
 
 # The least role that may.
@@ -72,6 +75,8 @@ _LEAST = {
     SiteAction.SEE_PRIVATE_DATA: Role.ADMIN,
     SiteAction.SET_ROLES: Role.ADMIN,
     SiteAction.SEE_AUDIT_LOG: Role.ADMIN,
+    SiteAction.REMOVE_VIDEOS: Role.MODERATOR,
+    SiteAction.SEE_STORAGE: Role.ADMIN,
 }
 
 
@@ -83,6 +88,7 @@ _MESSAGES = {
     Action.MODERATE_CHAT: "Only moderators of this channel may do this.",
     Action.ADD_EMOTES: "Only the owner may add emotes to this channel.",
     Action.REMOVE_EMOTES: "Only the owner may remove emotes of this channel.",
+    Action.EDIT_VIDEOS: "Only the owner may change this channel's videos.",
 }
 
 
@@ -92,7 +98,7 @@ def allowed(actor: Actor, action: Action, channel: ChannelRef) -> bool:
     match action:
         case Action.PUBLISH | Action.MANAGE_STREAM_KEYS:
             return owner and actor.is_at_least(Role.CREATOR)
-        case Action.EDIT_CHANNEL:
+        case Action.EDIT_CHANNEL | Action.EDIT_VIDEOS:
             return owner or actor.is_at_least(Role.ADMIN)
         case Action.END_STREAM:
             return owner or actor.is_at_least(Role.ADMIN)

@@ -11,9 +11,6 @@ import base64
 import hashlib
 import hmac
 
-# A player asks for the next one before this one is over.
-LIFE_S = 600
-
 
 def media_token(key: bytes, video_id: int, expires_at: int) -> str:
     """The token of a video until `expires_at`, seconds since the epoch."""

@@ -426,7 +426,6 @@ class VideoChat(Base):
     # What is copied: the spans before this one, and of this one the messages up to this.
     span: Mapped[int] = mapped_column(Integer, server_default="0")
     copied_to: Mapped[datetime | None]
-    copied_offset: Mapped[int] = mapped_column(server_default="0")
     copied_at: Mapped[datetime | None]
     # When the video went; what clips still show stays.
     purged_at: Mapped[datetime | None]

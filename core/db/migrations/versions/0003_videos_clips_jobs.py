@@ -355,7 +355,6 @@ def upgrade() -> None:
         ),
         sa.Column("span", sa.Integer(), server_default="0", nullable=False),
         sa.Column("copied_to", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("copied_offset", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("copied_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,1 @@
+"""Videos: the catalogue, their settings, how far one has watched them, and their chat."""

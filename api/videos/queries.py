@@ -1,0 +1,94 @@
+"""What is read about videos. `recorder` writes these tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, literal_column, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
+
+from api.people import Person
+from core.db.models import Channel, ChatRole, ChatRoleKind, User
+from core.db.video_models import Video
+from core.errors import NotFound
+
+MOST_WORDS = 8
+_SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
+
+Selected = Select[Video, str, str, bool]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A video with what its channel says."""
+
+    video: Video
+    channel: Person
+    mature: bool
+
+
+def row_of(row: Any) -> Row:
+    """From a row of `videos`, which may have more columns behind."""
+    video, login, display_name, mature = row[:4]
+    person = Person(id=str(video.channel_id), login=login, display_name=display_name)
+    return Row(video, person, mature)
+
+
+def videos(*, whole: bool = False) -> Selected:
+    """Videos with the names of their channels; in lists without what only a video's page shows."""
+    query = (
+        select(Video, User.login, User.display_name, Channel.mature)
+        .join(User, User.id == Video.channel_id)
+        .join(Channel, Channel.id == Video.channel_id)
+    )
+    if whole:
+        return query
+    unseen = (Video.description, Video.chapters, Video.renditions, Video.spans)
+    return query.options(*(defer(column, raiseload=True) for column in unseen))
+
+
+async def plan_anew(session: AsyncSession) -> None:
+    """Have the transaction's queries planned for their values: how many videos have a word or a
+    category decides which index serves, and a plan made for any value is the slow one for most.
+    """
+    await session.execute(text("select set_config('plan_cache_mode', 'force_custom_plan', true)"))
+
+
+def has_words(words: str) -> ColumnElement[bool]:
+    """Whether a title has all of these words; the last one may be the beginning of a word.
+
+    Words are what PostgreSQL's parser makes of them, here as in the index.
+    """
+    cleaned = (word.translate(_UNQUOTABLE).strip() for word in words.split())
+    quoted = [f"'{word}'" for word in cleaned if word][:MOST_WORDS]
+    wanted = func.to_tsquery(_SIMPLE, " & ".join(quoted) + ":*" if quoted else "")
+    found: ColumnElement[bool] = func.to_tsvector(_SIMPLE, Video.title).op("@@")(wanted)
+    return found
+
+
+# What would end a quoted word.
+_UNQUOTABLE = str.maketrans("'\\", "  ")
+
+
+async def find_video(session: AsyncSession, video_id: int) -> Row:
+    """A video, whoever may see it. Raises NotFound (`video_not_found`)."""
+    row = (await session.execute(videos(whole=True).where(Video.id == video_id))).one_or_none()
+    if row is None:
+        raise no_video()
+    return row_of(row)
+
+
+def no_video() -> NotFound:
+    """As for one that may not be seen."""
+    return NotFound("There is no such video.", code="video_not_found")
+
+
+async def chat_role(session: AsyncSession, channel_id: int, user_id: int) -> ChatRoleKind | None:
+    """What somebody is in a channel's chat."""
+    query = select(ChatRole.role).where(
+        ChatRole.channel_id == channel_id, ChatRole.user_id == user_id
+    )
+    role = await session.scalar(query)
+    return None if role is None else ChatRoleKind(role)

@@ -1,0 +1,8 @@
+"""The area of this folder; each file declares its operations where it is imported."""
+
+from __future__ import annotations
+
+from api.videos import catalogue, replay, settings, storage, watching
+from api.videos.area import videos
+
+__all__ = ["catalogue", "replay", "settings", "storage", "videos", "watching"]
