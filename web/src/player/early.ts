@@ -3,14 +3,14 @@
  * while React and the controls are still being parsed. The page then takes the player over.
  */
 import type { Answer } from '../api/live-state';
-import { LivePlayer } from './engine';
+import { ChannelPlayer } from './channel-player';
 import { streamOf } from './snapshot';
 
-let waiting: { login: string; player: LivePlayer } | null = null;
+let waiting: { login: string; player: ChannelPlayer } | null = null;
 
 /** Resolves when there is something to show, or nothing to wait for. */
 export async function openEarly(login: string, answer: Promise<Answer>) {
-  const player = new LivePlayer();
+  const player = new ChannelPlayer();
   waiting = { login, player };
   try {
     const { live, clock } = await answer;
@@ -23,12 +23,12 @@ export async function openEarly(login: string, answer: Promise<Answer>) {
   }
 }
 
-function isWaiting(player: LivePlayer): boolean {
+function isWaiting(player: ChannelPlayer): boolean {
   return waiting?.player === player;
 }
 
 /** The player that was started for this channel, once; null when there is none. */
-export function takeEarly(login: string): LivePlayer | null {
+export function takeEarly(login: string): ChannelPlayer | null {
   const found = waiting?.login === login ? waiting.player : null;
   if (found === null) waiting?.player.destroy();
   waiting = null;

@@ -15,12 +15,13 @@ import {
   liveConfig,
   newestKeyframe,
   qualityOf,
+  sameChoice,
 } from './hls-config';
 import { LatencyControl } from './latency';
 import { writePrefs } from './prefs';
 import { Retry, causeOf } from './retry';
 import { RungCeiling } from './rungs';
-import { Screen } from './screen';
+import type { Screen } from './screen';
 import type { QualityChoice, StreamPosition } from './snapshot';
 import { Watchdog } from './watchdog';
 
@@ -42,7 +43,6 @@ export class LivePlayer {
   private stream: StreamPosition | null = null;
   private readonly control = new LatencyControl({ partTarget: 0.2, holdBack: 0.6 });
   private rungs = new RungCeiling();
-  readonly screen: Screen;
   private readonly watchdog = new Watchdog();
   private readonly timer: ReturnType<typeof setInterval>;
   private readonly retry = new Retry(() => this.open());
@@ -59,17 +59,67 @@ export class LivePlayer {
   private edgeLatency: number | null = null;
   private dead = false;
 
-  constructor({ startMuted = false }: { startMuted?: boolean } = {}) {
-    const screen = new Screen(!startMuted);
-    this.screen = screen;
-    screen.on('waiting', () => this.onWaiting());
-    screen.on('playing', () => this.onPlaying());
-    screen.on('pause', () => this.onPause());
-    screen.on('play', () => this.onPlay());
-    screen.on('error', () => this.onNativeError());
+  /** Something else plays on the screen. */
+  private away = false;
+
+  constructor(
+    readonly screen: Screen,
+    /** What to do instead of going live when play is pressed long after a pause; false: nothing. */
+    private readonly onLongPause: () => boolean = () => false,
+  ) {
+    const on = (type: keyof HTMLMediaElementEventMap, handle: () => void) =>
+      screen.on(type, () => {
+        if (!this.away) handle();
+      });
+    on('waiting', () => this.onWaiting());
+    on('playing', () => this.onPlaying());
+    on('pause', () => this.onPause());
+    on('play', () => this.onPlay());
+    on('error', () => this.onNativeError());
     screen.onWindow('online', () => this.onOnline());
     this.timer = setInterval(() => this.tick(), TICK_MS);
     this.publish();
+  }
+
+  /** Leave the screen to something else; `open` comes back to it. */
+  leave() {
+    this.away = true;
+    this.retry.stop();
+    this.rememberBandwidth();
+    this.hls?.destroy();
+    this.hls = null;
+  }
+
+  /** Come back to the screen, at the live edge. */
+  enter() {
+    this.away = false;
+    this.open();
+  }
+
+  /** The wall clock of the picture that is shown, s; null while unknown. */
+  wall(): number | null {
+    const shown = this.hls?.playingDate ?? null;
+    return shown === null ? null : shown.getTime() / 1000;
+  }
+
+  /** The server's clock, s. */
+  now(): number {
+    return (Date.now() + this.clockOffsetMs) / 1000;
+  }
+
+  /** Go to a moment that is still buffered. False where it is not. */
+  seekWall(wall: number): boolean {
+    const shown = this.wall();
+    const { video } = this.screen;
+    if (shown === null) return false;
+    const to = video.currentTime + wall - shown;
+    for (let n = 0; n < video.buffered.length; n += 1) {
+      if (to < video.buffered.start(n) + 0.1 || to > video.buffered.end(n) - 0.1) continue;
+      video.currentTime = to;
+      this.screen.set({ behind: true });
+      return true;
+    }
+    return false;
   }
 
   /** The channel's live state changed. Null: offline; what is on the screen stays there. */
@@ -81,6 +131,7 @@ export class LivePlayer {
       this.stop();
       return;
     }
+    if (this.away) return;
     if (before?.session !== stream.session || (this.hls === null && !PLAYS_NATIVELY)) {
       this.open();
     } else if (before.state === 'reconnecting' && stream.state === 'live') {
@@ -141,7 +192,7 @@ export class LivePlayer {
   private open() {
     this.retry.stop();
     const { stream } = this;
-    if (stream === null || this.dead) return;
+    if (stream === null || this.dead || this.away) return;
     this.rememberBandwidth();
     this.hls?.destroy();
     this.hls = null;
@@ -179,8 +230,9 @@ export class LivePlayer {
     });
     hls.on(Events.MANIFEST_PARSED, (_, { levels }) => {
       if (this.screen.state.audioOnly) return;
-      this.screen.set({ qualities: levels.map(qualityOf) });
-      const { choice } = this.screen.state;
+      const qualities = levels.map(qualityOf);
+      const choice = sameChoice(this.screen.state, qualities);
+      this.screen.set({ qualities, choice });
       if (typeof choice === 'number') hls.loadLevel = choice;
     });
     hls.on(Events.LEVEL_SWITCHED, (_, { level }) => this.screen.set({ current: level }));
@@ -243,6 +295,7 @@ export class LivePlayer {
   }
 
   private onOnline() {
+    if (this.away) return;
     this.retry.worked();
     if (this.stream && this.hls === null && !PLAYS_NATIVELY) this.open();
     else this.hls?.startLoad();
@@ -262,7 +315,9 @@ export class LivePlayer {
     this.rememberBandwidth();
     this.hls?.stopLoad();
     this.audioUrl = null;
-    this.screen.set({ waiting: false, fault: null, behind: false, latency: null });
+    if (!this.away) {
+      this.screen.set({ waiting: false, fault: null, behind: false, latency: null });
+    }
   }
 
   private rememberBandwidth() {
@@ -299,8 +354,9 @@ export class LivePlayer {
     const pausedFor = this.pausedAt === null ? 0 : seconds() - this.pausedAt;
     this.pausedAt = null;
     this.screen.set({ paused: false });
-    if (pausedFor > PAUSE_KEPT_S) this.goLive();
-    else if (pausedFor > 1) this.screen.set({ behind: true });
+    if (pausedFor > PAUSE_KEPT_S) {
+      if (!this.onLongPause()) this.goLive();
+    } else if (pausedFor > 1) this.screen.set({ behind: true });
   }
 
   private jump(to: number) {

@@ -2,7 +2,7 @@
 import type Hls from 'hls.js/light';
 import type { HlsConfig, Level, LevelDetails } from 'hls.js/light';
 import { readPrefs } from './prefs';
-import type { Quality } from './snapshot';
+import type { PlayerSnapshot, Quality, QualityChoice } from './snapshot';
 
 /** Distance from the edge that the first request aims at where no keyframe says better, s. */
 const START_BEHIND_S = 0.4;
@@ -40,7 +40,7 @@ export function liveConfig(): Partial<HlsConfig> {
   };
 }
 
-function loadPolicy(firstByteMs: number) {
+export function loadPolicy(firstByteMs: number) {
   const retry = { maxNumRetry: 8, retryDelayMs: 150, maxRetryDelayMs: 1500 };
   return {
     default: {
@@ -53,11 +53,21 @@ function loadPolicy(firstByteMs: number) {
 }
 
 export function qualityOf(level: Level, index: number): Quality {
-  const source = /\/source\//.test(level.uri);
+  const source = /\/source[./]/.test(level.uri);
   const fps = level.frameRate > 32 ? String(Math.round(level.frameRate)) : '';
   const size = level.height ? `${level.height}p${fps}` : 'Video';
   const rate = level.bitrate ? `${(level.bitrate / 1_000_000).toFixed(1)} Mb/s` : '';
   return { index, name: size, detail: [source ? 'source' : '', rate].filter(Boolean).join(', ') };
+}
+
+/** The same quality among other levels, by its name: what was chosen holds when another playlist is opened. */
+export function sameChoice(
+  { choice, qualities }: Pick<PlayerSnapshot, 'choice' | 'qualities'>,
+  now: readonly Quality[],
+): QualityChoice {
+  if (typeof choice !== 'number') return choice;
+  const { name } = qualities.find(({ index }) => index === choice) ?? now[choice] ?? {};
+  return now.find((quality) => quality.name === name)?.index ?? 'auto';
 }
 
 /** Where the newest part starts that a decoder can begin with, on the media timeline, s. */

@@ -1,23 +1,35 @@
 import {
-  type ReactNode,
-  type RefObject,
   useEffect,
-  useId,
   useLayoutEffect,
+  useMemo,
   useRef,
   useState,
   useSyncExternalStore,
+  type ReactNode,
+  type RefObject,
 } from 'react';
-import { Button } from '../components/button';
-import { Icon } from '../components/icon';
 import { cx } from '../lib/cx';
+import { formatClock } from '../lib/format';
+import { ChannelPlayer } from './channel-player';
 import { takeEarly } from './early';
-import { LivePlayer } from './engine';
 import css from './player.module.css';
 import { QualityMenu } from './quality-menu';
+import type { Chapter } from './scale';
+import { PlayerShell } from './shell';
 import { ShortcutsDialog } from './shortcuts';
 import { isBehind, type PlayerSnapshot, type StreamPosition } from './snapshot';
+import { TimelineBar } from './timeline';
 import { useShortcuts } from './use-shortcuts';
+import { useStoryboard } from './use-storyboard';
+
+/** The record of the running broadcast: the line then reaches back to its start. */
+export interface BroadcastRecord {
+  /** Path of the multivariant playlist. */
+  url: string;
+  startedAt: string;
+  storyboardUrl: string | null;
+  chapters: readonly Chapter[];
+}
 
 export interface PlayerProps {
   /** What to play; null while the channel is off (the last picture stays), undefined while unknown. */
@@ -25,6 +37,8 @@ export interface PlayerProps {
   clockOffsetMs: number;
   /** For screen readers: "Ana, live". */
   label: string;
+  /** Null while the broadcast cannot be rewound. */
+  record?: BroadcastRecord | null;
   /** Something to lay over the picture: offline, ended. */
   cover?: ReactNode;
   theatre?: boolean;
@@ -37,36 +51,24 @@ export interface PlayerProps {
   onStarted?: () => void;
   /** The dashboard's preview makes no sound until asked. */
   startMuted?: boolean;
-}
-
-/** The controls are not loaded before the first frame, but never later than this, ms. */
-const CONTROLS_MS = 1200;
-
-/** The picture goes first: media-chrome's elements come to life in place once it is there. */
-function useControls(started: boolean) {
-  useEffect(() => {
-    let timer = setTimeout(load, started ? 0 : CONTROLS_MS);
-    function load() {
-      // The network may be away just now; the picture recovers by itself, and so do the controls.
-      import('./controls').catch(() => {
-        timer = setTimeout(load, CONTROLS_MS);
-      });
-    }
-    return () => clearTimeout(timer);
-  }, [started]);
+  /** Further buttons in the bar. */
+  buttons?: ReactNode;
+  /** For whoever else has to know where the viewer is. */
+  onEngine?: (engine: ChannelPlayer | null) => void;
 }
 
 const NOTHING: PlayerSnapshot | null = null;
+const NO_CHAPTERS: readonly Chapter[] = [];
 
 /** The engine lives as long as the player is in the page; one that was started early is taken over. */
 function useEngine(
   controller: RefObject<HTMLElement | null>,
   { login, startMuted }: { login?: string; startMuted: boolean },
 ) {
-  const [engine, setEngine] = useState<LivePlayer | null>(null);
+  const [engine, setEngine] = useState<ChannelPlayer | null>(null);
   useLayoutEffect(() => {
     const started = login === undefined ? null : takeEarly(login);
-    const made = started ?? new LivePlayer({ startMuted });
+    const made = started ?? new ChannelPlayer({ startMuted });
     controller.current?.prepend(made.screen.video);
     setEngine(made);
     return () => {
@@ -85,6 +87,7 @@ export function Player({
   stream,
   clockOffsetMs,
   label,
+  record = null,
   cover,
   theatre = false,
   onTheatre,
@@ -92,20 +95,21 @@ export function Player({
   early,
   onStarted,
   startMuted = false,
+  buttons,
+  onEngine,
 }: PlayerProps) {
   const stage = useRef<HTMLDivElement>(null);
   const controller = useRef<HTMLElement>(null);
-  const stageId = useId();
   const { engine, snapshot } = useEngine(controller, { login: early, startMuted });
   const started = snapshot?.started ?? false;
-  useControls(started);
-  const tellStarted = useRef(onStarted);
+  const tell = useRef({ onStarted, onEngine });
   useEffect(() => {
-    tellStarted.current = onStarted;
+    tell.current = { onStarted, onEngine };
   });
   useEffect(() => {
-    if (started) tellStarted.current?.();
+    if (started) tell.current.onStarted?.();
   }, [started]);
+  useEffect(() => tell.current.onEngine?.(engine), [engine]);
   const [menuOpen, setMenuOpen] = useState(false);
   const [helpOpen, setHelpOpen] = useState(false);
 
@@ -121,122 +125,102 @@ export function Player({
     );
   }, [engine, known, url, session, state, clockOffsetMs]);
 
+  const recordUrl = record?.url;
+  const startedAt = record === null ? null : Date.parse(record.startedAt) / 1000;
   useEffect(() => {
-    if (engine) engine.screen.video.ariaLabel = label;
-  }, [engine, label]);
+    engine?.recorded(
+      recordUrl === undefined || startedAt === null ? null : { url: recordUrl, startedAt },
+    );
+  }, [engine, recordUrl, startedAt]);
+  const storyboard = useStoryboard(record?.storyboardUrl ?? null, true);
+  const chapters = record?.chapters ?? NO_CHAPTERS;
+  const rewound = snapshot?.rewound ?? false;
+  // Where the chapters are on the line: known better once the record has been opened.
+  const marks = useMemo(
+    () => chapters.map((each) => ({ ...each, at_s: engine?.lineAt(each.at_s) ?? each.at_s })),
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+    [chapters, engine, rewound],
+  );
 
   useShortcuts(shortcuts ? engine : null, stage, {
     onTheatre,
     onHelp: () => setHelpOpen(true),
+    onLive: () => engine?.goLive(),
+    onStart: record === null ? undefined : () => engine?.seekTo(0),
   });
 
-  const covered = cover !== undefined && cover !== null && cover !== false;
+  const timeline = snapshot?.timeline ?? null;
   return (
-    <div
-      ref={stage}
-      id={stageId}
-      className={cx(css.stage, covered && css.covered)}
-      role="region"
-      aria-label={`Video player: ${label}`}
-      data-player-state={stream?.state ?? 'offline'}
-    >
-      <media-controller
-        ref={controller}
-        className={css.controller}
-        autohide={menuOpen || covered ? '-1' : '2.5'}
-        defaultstreamtype="live"
-        fullscreenelement={stageId}
-        nohotkeys=""
-        noautoseektolive=""
-        novolumepref=""
-        nomutedpref=""
-      >
-        {!covered && (
-          <media-control-bar className={css.bar}>
-            <media-play-button className={css.control} notooltip="">
-              <span slot="play">
-                <Icon name="play" size={22} />
-              </span>
-              <span slot="pause">
-                <Icon name="pause" size={22} />
-              </span>
-            </media-play-button>
-            <div className={css.volume}>
-              <media-mute-button className={css.control} notooltip="">
-                <span slot="off">
-                  <Icon name="muted" size={22} />
-                </span>
-                <span slot="low">
-                  <Icon name="volumeLow" size={22} />
-                </span>
-                <span slot="medium">
-                  <Icon name="volume" size={22} />
-                </span>
-                <span slot="high">
-                  <Icon name="volume" size={22} />
-                </span>
-              </media-mute-button>
-              <media-volume-range className={css.range} />
-            </div>
-            {snapshot && <LiveButton snapshot={snapshot} onLive={() => engine?.goLive()} />}
-            <span className={css.gap} />
+    <>
+      <PlayerShell
+        stage={stage}
+        controller={controller}
+        screen={engine?.screen ?? null}
+        snapshot={snapshot}
+        label={label}
+        state={rewound ? 'rewound' : (stream?.state ?? 'offline')}
+        live
+        // Who has rewound sees the record to its end.
+        cover={rewound ? null : cover}
+        interruption={state === 'reconnecting' && !rewound && <Reconnecting />}
+        line={
+          engine &&
+          timeline && (
+            <TimelineBar
+              timeline={timeline}
+              chapters={marks}
+              pictureAt={(at) => storyboard.at(engine.mediaAt(at))}
+              onReach={storyboard.reach}
+              onSeek={(at) => engine.seekTo(at)}
+              live
+            />
+          )
+        }
+        left={snapshot && <LiveButton snapshot={snapshot} onLive={() => engine?.goLive()} />}
+        right={
+          <>
+            {buttons}
             {engine && snapshot && (
               <QualityMenu
                 snapshot={snapshot}
                 open={menuOpen}
                 onOpen={setMenuOpen}
                 onChoose={(choice) => engine.choose(choice)}
+                onRate={rewound ? (rate) => engine.setRate(rate) : undefined}
                 onHelp={shortcuts ? () => setHelpOpen(true) : undefined}
               />
             )}
-            <media-pip-button className={cx(css.control, css.roomy)} notooltip="">
-              <span slot="enter">
-                <Icon name="pip" size={22} />
-              </span>
-              <span slot="exit">
-                <Icon name="pip" size={22} />
-              </span>
-            </media-pip-button>
-            {onTheatre && (
-              <button
-                type="button"
-                className={cx(css.plain, css.theatreButton)}
-                aria-pressed={theatre}
-                aria-label="Theatre mode"
-                title="Theatre mode (t)"
-                onClick={onTheatre}
-              >
-                <Icon name={theatre ? 'theatreExit' : 'theatre'} size={22} />
-              </button>
-            )}
-            <media-fullscreen-button className={css.control} notooltip="">
-              <span slot="enter">
-                <Icon name="fullscreen" size={22} />
-              </span>
-              <span slot="exit">
-                <Icon name="fullscreenExit" size={22} />
-              </span>
-            </media-fullscreen-button>
-          </media-control-bar>
-        )}
-      </media-controller>
-      {covered ? (
-        <div className={css.cover}>{cover}</div>
-      ) : (
-        snapshot &&
-        engine && (
-          <Overlay snapshot={snapshot} engine={engine} reconnecting={state === 'reconnecting'} />
-        )
-      )}
-      <ShortcutsDialog open={helpOpen} onClose={() => setHelpOpen(false)} />
+          </>
+        }
+        busy={menuOpen}
+        theatre={theatre}
+        onTheatre={onTheatre}
+      />
+      <ShortcutsDialog open={helpOpen} kind="live" onClose={() => setHelpOpen(false)} />
+    </>
+  );
+}
+
+function Reconnecting() {
+  return (
+    <div className={css.message} role="status">
+      <span className={css.spinner} aria-hidden="true" />
+      <strong>The streamer is reconnecting…</strong>
+      <p>Playback goes on by itself.</p>
     </div>
   );
+}
+
+/** How far behind, short: "1.2 s", "12:34". */
+function distance(latency: number | null): string {
+  if (latency === null) return '';
+  return latency < 60 ? `${latency.toFixed(1)} s` : formatClock(latency);
 }
 
 function LiveButton({ snapshot, onLive }: { snapshot: PlayerSnapshot; onLive: () => void }) {
   const behind = isBehind(snapshot);
   const { latency } = snapshot;
-  const far = latency === null ? '' : `${latency.toFixed(1)} s`;
+  const far = distance(latency);
   return (
     <button
       type="button"
@@ -253,82 +237,4 @@ function LiveButton({ snapshot, onLive }: { snapshot: PlayerSnapshot; onLive: ()
       <span className={css.liveLatency}>{far}</span>
     </button>
   );
-}
-
-function Overlay({
-  snapshot,
-  engine,
-  reconnecting,
-}: {
-  snapshot: PlayerSnapshot;
-  engine: LivePlayer;
-  reconnecting: boolean;
-}) {
-  const { fault, waiting, started, blocked, mutedByBrowser } = snapshot;
-  if (fault === 'unplayable') {
-    return (
-      <div className={css.message} role="alert">
-        <strong>This browser cannot decode the stream</strong>
-        <p>
-          The streamer sends a format that it does not know. Try a recent Chrome, Edge, Safari or
-          Firefox; the streamer can help by sending H.264.
-        </p>
-      </div>
-    );
-  }
-  if (reconnecting) {
-    return (
-      <div className={css.message} role="status">
-        <span className={css.spinner} aria-hidden="true" />
-        <strong>The streamer is reconnecting…</strong>
-        <p>Playback goes on by itself.</p>
-      </div>
-    );
-  }
-  return (
-    <>
-      {fault === 'network' && (
-        <div className={css.message} role="status">
-          <span className={css.spinner} aria-hidden="true" />
-          <strong>The connection broke off</strong>
-          <p>Trying again; nothing to do on your side but perhaps the network.</p>
-        </div>
-      )}
-      {fault === null && waiting && !blocked && <Waiting soon={!started} />}
-      {blocked && (
-        <div className={css.message}>
-          <Button look="primary" icon="play" onClick={() => engine.screen.togglePlay()}>
-            Play
-          </Button>
-        </div>
-      )}
-      {mutedByBrowser && !blocked && started && (
-        <div className={css.unmute}>
-          <Button look="primary" icon="muted" onClick={() => engine.screen.unmute()}>
-            Turn the sound on
-          </Button>
-        </div>
-      )}
-      {snapshot.audioOnly && started && (
-        <div className={css.sound} role="status">
-          <Icon name="headphones" size={40} />
-          Sound only
-        </div>
-      )}
-    </>
-  );
-}
-
-/** A spinner that short hiccups do not show. */
-function Waiting({ soon }: { soon: boolean }) {
-  const [shown, setShown] = useState(false);
-  useEffect(() => {
-    const timer = setTimeout(() => setShown(true), soon ? 250 : 500);
-    return () => clearTimeout(timer);
-  }, [soon]);
-  return shown ? (
-    <div className={css.waiting} role="status" aria-label="Loading the video">
-      <span className={css.spinner} aria-hidden="true" />
-    </div>
-  ) : null;
 }

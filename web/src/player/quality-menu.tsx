@@ -25,18 +25,24 @@ function entries({ qualities, current, choice, hasAudioOnly }: PlayerSnapshot): 
   return [auto, ...rungs, ...(hasAudioOnly ? [audio] : [])];
 }
 
-/** The quality menu: a menu button of radio items. */
+const RATES = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
+
+/** What one may choose of a player: quality, and of a recording its speed and captions. */
 export function QualityMenu({
   snapshot,
   open,
   onOpen,
   onChoose,
+  onRate,
+  onCaption,
   onHelp,
 }: {
   snapshot: PlayerSnapshot;
   open: boolean;
   onOpen: (open: boolean) => void;
   onChoose: (choice: QualityChoice) => void;
+  onRate?: (rate: number) => void;
+  onCaption?: (index: number) => void;
   onHelp?: () => void;
 }) {
   const id = useId();
@@ -50,8 +56,8 @@ export function QualityMenu({
         aria-haspopup="menu"
         aria-expanded={open}
         aria-controls={id}
-        aria-label="Quality"
-        title="Quality"
+        aria-label={onRate ? 'Quality and speed' : 'Quality'}
+        title={onRate ? 'Quality and speed' : 'Quality'}
         onClick={() => onOpen(!open)}
       >
         <Icon name="settings" size={22} />
@@ -69,25 +75,61 @@ export function QualityMenu({
             Quality
           </p>
           {entries(snapshot).map(({ choice, name, detail }) => (
-            <button
+            <Choice
               key={String(choice)}
-              type="button"
-              role="menuitemradio"
-              aria-checked={snapshot.choice === choice}
-              tabIndex={-1}
-              className={css.menuItem}
-              onClick={() => {
+              name={name}
+              detail={detail}
+              checked={snapshot.choice === choice}
+              onChoose={() => {
                 onChoose(choice);
                 close();
               }}
-            >
-              <span className={cx(css.check, snapshot.choice !== choice && css.unchecked)}>
-                <Icon name="check" size={16} />
-              </span>
-              <span>{name}</span>
-              <span className={css.menuDetail}>{detail}</span>
-            </button>
+            />
           ))}
+          {onRate && (
+            <>
+              <p className={css.menuTitle} role="presentation">
+                Speed
+              </p>
+              <div className={css.rates}>
+                {RATES.map((rate) => (
+                  <button
+                    key={rate}
+                    type="button"
+                    role="menuitemradio"
+                    aria-checked={snapshot.rate === rate}
+                    aria-label={rate === 1 ? 'Normal speed' : `${rate} times`}
+                    tabIndex={-1}
+                    className={css.rate}
+                    onClick={() => {
+                      onRate(rate);
+                      close();
+                    }}
+                  >
+                    {rate}×
+                  </button>
+                ))}
+              </div>
+            </>
+          )}
+          {onCaption && snapshot.captions.length > 0 && (
+            <>
+              <p className={css.menuTitle} role="presentation">
+                Captions
+              </p>
+              {[{ index: -1, name: 'Off' }, ...snapshot.captions].map(({ index, name }) => (
+                <Choice
+                  key={index}
+                  name={name}
+                  checked={snapshot.caption === index}
+                  onChoose={() => {
+                    onCaption(index);
+                    close();
+                  }}
+                />
+              ))}
+            </>
+          )}
           {onHelp && (
             <button
               type="button"
@@ -109,5 +151,34 @@ export function QualityMenu({
         </div>
       )}
     </div>
+  );
+}
+
+function Choice({
+  name,
+  detail = '',
+  checked,
+  onChoose,
+}: {
+  name: string;
+  detail?: string;
+  checked: boolean;
+  onChoose: () => void;
+}) {
+  return (
+    <button
+      type="button"
+      role="menuitemradio"
+      aria-checked={checked}
+      tabIndex={-1}
+      className={css.menuItem}
+      onClick={onChoose}
+    >
+      <span className={cx(css.check, !checked && css.unchecked)}>
+        <Icon name="check" size={16} />
+      </span>
+      <span>{name}</span>
+      <span className={css.menuDetail}>{detail}</span>
+    </button>
   );
 }

@@ -1,5 +1,6 @@
 /** What the player tells the page, and what the page tells the player. */
 import type { LiveState } from '../api/types';
+import type { Timeline } from './scale';
 
 /** The viewer is "behind" when further from the edge than this beyond the target, s. */
 const BEHIND_S = 4;
@@ -39,6 +40,23 @@ export interface PlayerSnapshot {
   choice: QualityChoice;
   audioOnly: boolean;
   hasAudioOnly: boolean;
+  /** What the line under the picture shows; null while there is none. */
+  timeline: Timeline | null;
+  /** Of a channel: plays from the record of the running broadcast instead of its live edge. */
+  rewound: boolean;
+  /** Of a recording: how fast the viewer wants it. */
+  rate: number;
+  /** A recording has been played to its end. */
+  ended: boolean;
+  /** Captions that the recording has; index into `video.textTracks`. */
+  captions: readonly Caption[];
+  /** Which of them is shown; -1: none. */
+  caption: number;
+}
+
+export interface Caption {
+  index: number;
+  name: string;
 }
 
 export type QualityChoice = 'auto' | 'audio' | number;
@@ -65,6 +83,12 @@ export const EMPTY: PlayerSnapshot = {
   choice: 'auto',
   audioOnly: false,
   hasAudioOnly: false,
+  timeline: null,
+  rewound: false,
+  rate: 1,
+  ended: false,
+  captions: [],
+  caption: -1,
 };
 
 /** What to play, from the live state of a channel; null while it is off. */

@@ -1,9 +1,20 @@
 import { useEffect, useRef, type RefObject } from 'react';
-import type { LivePlayer } from './engine';
+import type { Screen } from './screen';
+
+interface Engine {
+  readonly screen: Screen;
+  step(by: number): void;
+}
 
 interface Actions {
   onTheatre?: () => void;
   onHelp: () => void;
+  /** Of a live channel. */
+  onLive?: () => void;
+  /** To where it begins. */
+  onStart?: () => void;
+  /** Of a recording: further keys. */
+  more?: Record<string, () => void>;
 }
 
 /** Keys that a focused control needs for itself are left to it. */
@@ -29,7 +40,7 @@ async function togglePictureInPicture(video: HTMLVideoElement | null) {
 
 /** The player's keys, on the whole page. `engine` null switches them off. */
 export function useShortcuts(
-  engine: LivePlayer | null,
+  engine: Engine | null,
   stage: RefObject<HTMLElement | null>,
   actions: Actions,
 ) {
@@ -50,7 +61,9 @@ export function useShortcuts(
       f: () => press('media-fullscreen-button'),
       i: () => void togglePictureInPicture(video()),
       t: () => latest.current.onTheatre?.(),
-      l: () => engine.goLive(),
+      j: () => engine.step(-10),
+      l: () => (latest.current.onLive ? latest.current.onLive() : engine.step(10)),
+      Home: () => latest.current.onStart?.(),
       '?': () => latest.current.onHelp(),
       ArrowUp: () => volume(0.05),
       ArrowDown: () => volume(-0.05),
@@ -58,7 +71,8 @@ export function useShortcuts(
       ArrowRight: () => engine.step(5),
     };
     const onKey = (event: KeyboardEvent) => {
-      const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+      const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+      const action = latest.current.more?.[key] ?? keys[key];
       if (!action || belongsElsewhere(event)) return;
       event.preventDefault();
       action();
