@@ -19,6 +19,7 @@ from api.authentication import Authentication
 from api.channels import keys
 from api.channels import routes as channels
 from api.chat import polls, room
+from api.clips import routes as clips
 from api.emotes import routes as emotes
 from api.emotes.emotes import install_global_set
 from api.emotes.images import Renderer, open_renderer
@@ -55,6 +56,7 @@ AREAS = (
     channels.stream_keys,
     streams.streams,
     videos.videos,
+    clips.clips,
     follows.follows,
     emotes.emotes,
     room.chat,

@@ -58,7 +58,7 @@ async def replay_delete(desk: Desk, case: Case) -> Answer:
             entry = await log(session, case, "delete", author, "", **said)
     if row is None:
         # It is not beside the video yet.
-        return await message_delete(desk, case)
+        return await message_delete(desk, case) or {}
     await tell_deleted(desk, case, author, message_id, row.text)
     await desk.told(case, entry)
     return {"id": message_id}

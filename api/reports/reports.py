@@ -12,9 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import audit
 from api.channels.queries import ChannelRow, find_channel
+from api.clips.queries import find_clip
 from api.people import find_user
 from api.reports.schemas import ReportBody
 from api.streams.queries import running_stream
+from api.videos.queries import find_video, no_video
+from api.videos.sight import sight
 from core.access import Actor
 from core.db.models import ChatMessage, Report, ReportKind, ReportStatus, Role, User
 from core.errors import Conflict, Forbidden, Invalid, NotFound
@@ -31,10 +34,12 @@ class Subject:
     channel_id: int | None = None
     message_id: UUID | None = None
     stream_id: int | None = None
+    video_id: int | None = None
+    clip_id: str | None = None
     snapshot: dict[str, Any] = field(default_factory=dict)
 
 
-async def subject_of(session: AsyncSession, body: ReportBody) -> Subject:
+async def subject_of(session: AsyncSession, reporter_id: int, body: ReportBody) -> Subject:
     """What `body` reports, as it is now. Raises NotFound, Invalid (`field_missing`)."""
     match body.kind:
         case "user":
@@ -49,6 +54,10 @@ async def subject_of(session: AsyncSession, body: ReportBody) -> Subject:
         case "stream":
             channel = await find_channel(session, _given(body.channel, "channel"))
             return await _stream(session, channel)
+        case "video":
+            return await _video(session, reporter_id, int(_given(body.video, "video")))
+        case "clip":
+            return await _clip(session, _given(body.clip, "clip"))
 
 
 def _given(value: str | None, name: str) -> str:
@@ -88,12 +97,36 @@ async def _stream(session: AsyncSession, channel: ChannelRow) -> Subject:
     return Subject(channel.id, channel.id, stream_id=stream_id, snapshot=shown)
 
 
+async def _video(session: AsyncSession, reporter_id: int, video_id: int) -> Subject:
+    if video_id >= 2**63:
+        raise no_video()
+    video = (await find_video(session, video_id)).video
+    if sight(video, reporter_id, datetime.now(UTC)) is None:
+        raise no_video()
+    shown = {
+        "title": video.title,
+        "description": video.description,
+        "category": video.category,
+        "tags": video.tags,
+        "kind": video.kind,
+    }
+    return Subject(video.channel_id, video.channel_id, video_id=video.id, snapshot=shown)
+
+
+async def _clip(session: AsyncSession, clip_id: str) -> Subject:
+    clip = await find_clip(session, clip_id)
+    # Whoever made it answers for it; when the account is gone, the channel that it shows.
+    user_id = clip.channel_id if clip.creator_id is None else clip.creator_id
+    shown = {"title": clip.title, "video_id": clip.video_id and str(clip.video_id)}
+    return Subject(user_id, clip.channel_id, clip_id=clip.id, snapshot=shown)
+
+
 async def add(session: AsyncSession, reporter: Actor, body: ReportBody) -> Report:
     """Take a report in.
 
     Raises NotFound, Invalid (`own_report`), Conflict (`already_reported`) while an equal one waits.
     """
-    subject = await subject_of(session, body)
+    subject = await subject_of(session, reporter.id, body)
     if subject.user_id == reporter.id:
         raise Invalid("You cannot report yourself.", code="own_report")
     # Locked, so that a double click is one report.
@@ -102,9 +135,9 @@ async def add(session: AsyncSession, reporter: Actor, body: ReportBody) -> Repor
         Report.reporter_id == reporter.id,
         Report.kind == body.kind,
         Report.subject_user_id == subject.user_id,
-        Report.message_id == subject.message_id
-        if subject.message_id is not None
-        else Report.message_id.is_(None),
+        Report.message_id.is_not_distinct_from(subject.message_id),
+        Report.video_id.is_not_distinct_from(subject.video_id),
+        Report.clip_id.is_not_distinct_from(subject.clip_id),
         Report.status != ReportStatus.DECIDED,
     )
     if await session.scalar(same.limit(1)) is not None:
@@ -116,6 +149,8 @@ async def add(session: AsyncSession, reporter: Actor, body: ReportBody) -> Repor
         channel_id=subject.channel_id,
         message_id=subject.message_id,
         stream_id=subject.stream_id,
+        video_id=subject.video_id,
+        clip_id=subject.clip_id,
         reason=body.reason,
         text=body.text,
         snapshot=subject.snapshot,

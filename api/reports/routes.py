@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -14,6 +15,7 @@ from api.moderation.access import decide
 from api.moderation.bans import UNDELETABLE
 from api.operations import AnyCall, Call, Operations
 from api.people import find_user, people
+from api.recorder import ask
 from api.reports import reports as acts
 from api.reports.schemas import (
     ReportBody,
@@ -43,7 +45,10 @@ _NOT_FOUND = {HTTPStatus.NOT_FOUND: ("report_not_found",)}
     answer=ReportMade,
     status=201,
     errors={
-        HTTPStatus.NOT_FOUND: ("user_not_found", "channel_not_found", "message_not_found"),
+        HTTPStatus.NOT_FOUND: (
+            *("user_not_found", "channel_not_found", "message_not_found"),
+            *("video_not_found", "clip_not_found"),
+        ),
         HTTPStatus.CONFLICT: ("already_reported",),
         HTTPStatus.UNPROCESSABLE_ENTITY: ("own_report",),
         HTTPStatus.TOO_MANY_REQUESTS: ("rate_limited",),
@@ -215,6 +220,12 @@ async def _remove(call: AnyCall, row: Report) -> None:
             return
     elif row.kind == ReportKind.STREAM:
         await call.api.bus.request(END_STREAM, {"channel_id": row.subject_user_id})
+    elif row.kind == ReportKind.VIDEO and row.video_id is not None:
+        with contextlib.suppress(NotFound):
+            await ask(call, "video.remove", video_id=row.video_id)
+    elif row.kind == ReportKind.CLIP and row.clip_id is not None:
+        with contextlib.suppress(NotFound):
+            await ask(call, "clip.remove", clip_id=row.clip_id)
     else:
         raise Invalid(
             "An account is suspended, not removed.", code="nothing_to_remove", field="decision"

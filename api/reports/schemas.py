@@ -18,7 +18,7 @@ from core.db.models import Report
 TEXT_LENGTH = 1000
 REASON_LENGTH = 500
 
-Kind = Literal["user", "message", "stream"]
+Kind = Literal["user", "message", "stream", "video", "clip"]
 ReasonCode = Literal[
     "spam",
     "harassment",
@@ -46,7 +46,7 @@ class ReportBody(Input):
     """What is reported.
 
     `user`: an account (`user`). `message`: a message of a chat (`channel`, `message`). `stream`: what
-    a channel shows (`channel`).
+    a channel shows (`channel`). `video` and `clip`: one of these.
     """
 
     kind: Kind
@@ -55,6 +55,8 @@ class ReportBody(Input):
         default=None, max_length=100, description="A login; for a user: where it happened."
     )
     message: UUID | None = Field(default=None, strict=False)
+    video: str | None = Field(default=None, pattern="^[0-9]{1,19}$", description="An id.")
+    clip: str | None = Field(default=None, pattern="^[A-Za-z0-9_-]{11}$", description="An id.")
     reason: ReasonCode
     text: Annotated[str, Field(max_length=2 * TEXT_LENGTH), AfterValidator(_text)] = Field(
         default="", description="What else there is to say."
@@ -77,6 +79,8 @@ class ReportView(Model):
     channel: Person | None = Field(description="Where.")
     message_id: str | None
     stream_id: str | None
+    video_id: str | None
+    clip_id: str | None
     reason: ReasonCode
     text: str
     snapshot: dict[str, Any] = Field(description="What was reported, as it was then.")
@@ -101,6 +105,8 @@ class ReportView(Model):
                 "channel": people.get(row.channel_id),
                 "message_id": None if row.message_id is None else str(row.message_id),
                 "stream_id": None if row.stream_id is None else str(row.stream_id),
+                "video_id": None if row.video_id is None else str(row.video_id),
+                "clip_id": row.clip_id,
                 "reason": row.reason,
                 "text": row.text,
                 "snapshot": row.snapshot,
@@ -143,7 +149,7 @@ class ReportDecisionBody(Input):
     """What comes of a report."""
 
     decision: Decision = Field(
-        description="`removed`: the message is removed, or the stream ended; `warned`: the account "
+        description="`removed`: the message, video or clip is removed, or the stream ended; `warned`: the account "
         "is told to mind the rules."
     )
     reason: Annotated[str, Field(max_length=2 * REASON_LENGTH), AfterValidator(_reason)] = Field(

@@ -141,7 +141,7 @@ async def _kept(session: AsyncSession, video_id: int, part: Part) -> list[Said]:
 
 
 async def _rows(
-    session: AsyncSession, query: Select[Any], at_s: Any, message_id: Any, part: Part
+    session: AsyncSession, query: Select[*tuple[Any, ...]], at_s: Any, message_id: Any, part: Part
 ) -> list[Said]:
     if part.after is not None:
         last_s, last_id = part.after

@@ -28,6 +28,7 @@ TABLE = {
     Action.MODERATE_CHAT: ((True, True, True, True), (False, False, True, True)),
     Action.ADD_EMOTES: ((True, True, True, True), (False, False, False, False)),
     Action.REMOVE_EMOTES: ((True, True, True, True), (False, False, True, True)),
+    Action.EDIT_VIDEOS: ((True, True, True, True), (False, False, False, True)),
 }
 #                                viewer creator moderator admin
 SITE_TABLE = {
@@ -38,6 +39,8 @@ SITE_TABLE = {
     SiteAction.SEE_PRIVATE_DATA: (False, False, False, True),
     SiteAction.SET_ROLES: (False, False, False, True),
     SiteAction.SEE_AUDIT_LOG: (False, False, False, True),
+    SiteAction.REMOVE_VIDEOS: (False, False, True, True),
+    SiteAction.SEE_STORAGE: (False, False, False, True),
 }
 
 

@@ -1,0 +1,1 @@
+"""Clips: short cuts of videos and running broadcasts."""
