@@ -21,6 +21,8 @@ _PLACEHOLDER = re.compile(r"\$\{([A-Z_]+)\}")
 _UNSAFE = re.compile(r"[\"'$;{}\\:\x00-\x1f]")
 _LISTEN = re.compile(r"(?:[0-9.]+|\[[0-9a-fA-F:]+\]|\*):[0-9]{1,5}")
 _NETWORK = re.compile(r"[0-9a-fA-F.:]+(?:/[0-9]{1,3})?")
+# An origin and perhaps a path, of characters that neither Lua nor nginx nor a policy gives a meaning.
+_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?")
 _LUA_PATH = re.compile(r"[^\"'$\\{}\x00-\x1f]+")
 _TEMPORARY = ("body", "proxy", "fastcgi", "uwsgi", "scgi")
 _OWN_FILES = 200
@@ -60,7 +62,8 @@ class EdgeNginx:
     """Values of ``edge.conf.template``.
 
     ``lua_package_path`` says where lua-resty-core is (``…/?.lua;;``). ``playback_key`` signs playback
-    ids; keep it, and viewers are counted across a restart. ``access_log`` None writes none.
+    ids; keep it, and viewers are counted across a restart. ``media_token_key`` checks the tokens of
+    private videos. ``access_log`` None writes none.
 
     Rates are requests per second: ``playback_rate`` for one playback's playlists (a player asks for
     one per part and rendition that it follows), ``anonymous_rate`` for playlists asked for from one
@@ -68,6 +71,10 @@ class EdgeNginx:
     behind which there may be thousands of viewers, ``address_opening_rate`` for new playbacks from one
     address. ``playback_held`` is how many requests of one playback are held at once.
     ``address_connections`` None is half of all there are, so that no address takes the whole edge.
+
+    ``storage_public_url`` is where viewers are sent for objects of videos that everybody may watch,
+    "" for nowhere. ``storage_ca_file`` holds the authorities that an object storage over https is
+    checked against.
     """
 
     modules_dir: Path
@@ -75,11 +82,13 @@ class EdgeNginx:
     listen: str
     internal_socket: Path
     api_socket: Path
+    recorder_socket: Path
     media_dir: Path
     chat_sockets: tuple[Path, ...]
     chat_http_sockets: tuple[Path, ...]
     web_root: Path
     playback_key: bytes
+    media_token_key: bytes
     lua_dir: Path = LUA
     workers: int = field(default_factory=lambda: max(2, os.cpu_count() or 1))
     access_log: Path | None = None
@@ -94,6 +103,9 @@ class EdgeNginx:
     address_opening_rate: int = 200
     address_opening_burst: int = 5_000
     address_connections: int | None = None
+    storage_public_url: str = ""
+    storage_ca_file: Path | None = None
+    video_cache_bytes: int = 2 << 30
     playlists_memory: str = "64m"
     viewers_memory: str = "32m"
     user: str | None = None
@@ -124,6 +136,9 @@ def render_edge(values: EdgeNginx) -> str:
     """The configuration of nginx (edge). Raises ValueError for a value that cannot stand in it."""
     if len(values.playback_key) < 16:
         raise ValueError("playback_key is shorter than 16 bytes")
+    if len(values.media_token_key) < 16:
+        raise ValueError("media_token_key is shorter than 16 bytes")
+    public_url = _match(_URL, values.storage_public_url) if values.storage_public_url else ""
     files = open_files()
     per_worker = connections(files)
     address_connections = values.address_connections or per_worker * values.workers // 2
@@ -140,11 +155,17 @@ def render_edge(values: EdgeNginx) -> str:
             "LISTEN": _match(_LISTEN, values.listen),
             "INTERNAL_SOCKET": _path(values.internal_socket),
             "API_SOCKET": _path(values.api_socket),
+            "RECORDER_SOCKET": _path(values.recorder_socket),
             "CHAT_SERVERS": _servers(values.chat_sockets),
             "CHAT_HTTP_SERVERS": _servers(values.chat_http_sockets),
             "MEDIA_DIR": _path(values.media_dir),
             "WEB_ROOT": _path(values.web_root),
             "PLAYBACK_KEY": values.playback_key.hex(),
+            "MEDIA_TOKEN_KEY": values.media_token_key.hex(),
+            "STORAGE_PUBLIC_URL": public_url.rstrip("/"),
+            "STORAGE_ORIGIN": f" {_origin(public_url)}" if public_url else "",
+            "STORAGE_TLS": _storage_tls(values.storage_ca_file),
+            "VIDEO_CACHE_BYTES": str(values.video_cache_bytes),
             "WORKERS": str(values.workers),
             "ACCESS_LOG": f'"{_path(values.access_log)}" footlight' if values.access_log else "off",
             "ERROR_LEVEL": _match(re.compile("[a-z]+"), values.error_level),
@@ -191,6 +212,19 @@ def _rtmp_listen(public: str) -> list[str]:
     if host not in ("127.0.0.1", "0.0.0.0", "*"):  # noqa: S104
         addresses.append(f"127.0.0.1:{port}")
     return [f"listen {address} so_keepalive=15s:5s:3;" for address in addresses]
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/")[:3])
+
+
+def _storage_tls(ca_file: Path | None) -> str:
+    if ca_file is None:
+        return ""
+    return (
+        f'proxy_ssl_trusted_certificate "{_path(ca_file)}"; '
+        "proxy_ssl_verify on; proxy_ssl_verify_depth 5;"
+    )
 
 
 def _servers(sockets: tuple[Path, ...]) -> str:

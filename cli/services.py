@@ -10,12 +10,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import botocore
+
 from cli import nginx
 from cli.instance import Layout, generated_secret
 from cli.probe import answers
 from cli.process import ProcessSpec
 from cli.servers import BUCKET, Servers
 from cli.toolchain import Toolchain
+from core.derived import Purpose, derive
 from core.settings import PREFIX, Settings
 
 SOURCE = Path(__file__).resolve().parent.parent
@@ -23,7 +26,8 @@ ADMIN = "admin"
 FREE_DISK_BYTES = 1_500_000_000
 # Where processes of an instance work, below its data folder.
 PROCESS_FOLDERS = (
-    "rtmp", "edge", "work/api", "work/ingest", "work/chat", "postgres", "redis", "nats", "s3",
+    "rtmp", "edge", "work/api", "work/ingest", "work/chat", "work/recorder",
+    "work/recorder.worker", "postgres", "redis", "nats", "s3",
 )  # fmt: skip
 MOST_CHAT_PROCESSES = 64
 # Of the 15 s in which everything has to be over, what services may use to finish.
@@ -101,6 +105,8 @@ class Services:
             "secret_key_file": layout.secrets / "secret_key",
             "api_listen": f"unix:{self._socket('api')}",
             "ingest_listen": f"unix:{self._socket('ingest')}",
+            "recorder_listen": f"unix:{self._socket('recorder')}",
+            "worker_listen": f"unix:{self._socket('worker')}",
             "chat_listen": f"unix:{self._socket('chat')}",
             "chat_socket_listen": f"unix:{self._socket('chat-ws')}",
             "irc_listen": self._listen(self.irc_port) if self.irc_port else "",
@@ -130,6 +136,8 @@ class Services:
         return [
             self._service("api", "API"),
             self._service("ingest", "Ingest"),
+            self._service("recorder", "Recorder"),
+            self._service("recorder.worker", "Worker", name="worker"),
             *(self._chat(number) for number in range(1, self.chat_processes + 1)),
         ]
 
@@ -177,12 +185,14 @@ class Services:
         folder = self.layout.data / "edge"
         internal = self._socket("edge-internal")
         key = generated_secret(self.layout.secrets, "playback_key")
+        settings = self.settings()
         values = nginx.EdgeNginx(
             modules_dir=self.toolchain.nginx_modules()[0].parent,
             lua_package_path=self.toolchain.lua_package_path(),
             listen=self._listen(self.options.http_port),
             internal_socket=internal,
             api_socket=self._socket("api"),
+            recorder_socket=self._socket("recorder"),
             chat_sockets=tuple(
                 self._socket("chat-ws" if number == 1 else f"chat-ws-{number}")
                 for number in range(1, self.chat_processes + 1)
@@ -194,7 +204,11 @@ class Services:
             media_dir=self.layout.media,
             web_root=self.toolchain.web_root() or folder,
             playback_key=key.encode(),
-            trusted_proxies=tuple(self.settings().trusted_proxies),
+            media_token_key=derive(settings, Purpose.MEDIA_TOKENS),
+            trusted_proxies=tuple(settings.trusted_proxies),
+            storage_public_url=settings.storage_public_url,
+            storage_ca_file=_storage_authorities(),
+            video_cache_bytes=settings.video_cache_bytes,
         )
 
         async def prepare() -> None:
@@ -248,6 +262,12 @@ class Services:
     def _listen(self, port: int) -> str:
         host = self.options.host
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _storage_authorities() -> Path:
+    """Whom boto3 believes who an object storage is, the edge believes as well."""
+    own = os.environ.get("AWS_CA_BUNDLE")
+    return Path(own) if own else Path(botocore.__file__).with_name("cacert.pem")
 
 
 def own_address() -> str | None:

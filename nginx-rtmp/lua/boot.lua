@@ -34,15 +34,21 @@ function boot.told()
     waiters.publish(TOLD)
 end
 
---- Holds a request for what is not known until `ingest` has told everything, a moment after the start. A stream that
--- runs must not look gone to its viewers because this edge has just lost its memory. Returns at once later on.
-function boot.settle()
-    while not waiters.version(TOLD) do
+--- Holds a request until `key` has a version, or until what is not known a moment after the start does not exist.
+-- Returns at once later on.
+function boot.wait_for(key)
+    while not waiters.version(key) do
         local left = boot.time() + STARTING_S - ngx.now()
-        if left <= 0 or waiters.wait(TOLD, nil, left) ~= "changed" then
+        if left <= 0 or waiters.wait(key, nil, left) ~= "changed" then
             return
         end
     end
+end
+
+--- Holds a request for what is not known until `ingest` has told everything, a moment after the start. A stream that
+-- runs must not look gone to its viewers because this edge has just lost its memory. Returns at once later on.
+function boot.settle()
+    boot.wait_for(TOLD)
 end
 
 return boot

@@ -3,6 +3,7 @@
 local boot = require "boot"
 local channels = require "channels"
 local playlists = require "playlists"
+local storage = require "storage"
 local viewers = require "viewers"
 local waiters = require "waiters"
 
@@ -137,6 +138,15 @@ function internal.told()
     return done()
 end
 
+--- PUT /storage: where the bucket is, and keys that sign reading from it for a day each (see storage.lua).
+function internal.storage()
+    if ngx.req.get_method() ~= "PUT" then
+        return refuse(405, "PUT only")
+    end
+    local stored, problem = storage.put(ngx.req.get_headers(), body())
+    return stored and done() or refuse(400, problem)
+end
+
 --- GET /viewers
 function internal.viewers()
     local counts = {}
@@ -158,6 +168,9 @@ local function figures()
         { "playlists_free_bytes", "gauge", "Free pages for playlists.", shared.playlists:free_space() },
         { "channels_free_bytes", "gauge", "Free pages for channel states.", shared.channels:free_space() },
         { "viewers_free_bytes", "gauge", "Free pages for playback ids.", shared.viewers:free_space() },
+        { "video_cache_hits_total", "counter", "Objects of videos served from the disk.", storage.count("hits") },
+        { "video_cache_misses_total", "counter", "Objects of videos fetched.", storage.count("misses") },
+        { "video_failures_total", "counter", "Objects that the storage did not serve.", storage.count("failures") },
         { "worker_held_requests", "gauge", "Requests held by the worker that answers.", waiters.count() },
     }
 end

@@ -5,18 +5,10 @@
 -- the counter of the step it was last seen in to the current one, so that a count is the sum of the last counters and
 -- costs no walk over viewers.
 
-local bit = require "bit"
-local ffi = require "ffi"
-
-ffi.cdef [[
-const void *EVP_sha256(void);
-unsigned char *HMAC(const void *evp_md, const void *key, int key_len, const unsigned char *d, size_t n,
-                    unsigned char *md, unsigned int *md_len);
-int RAND_bytes(unsigned char *buf, int num);
-]]
-
 local base64 = require "ngx.base64"
 local clear = require "table.clear"
+
+local crypto = require "crypto"
 
 local last_seen = ngx.shared.viewers
 local counters = ngx.shared.counters
@@ -30,7 +22,6 @@ local RANDOM_CHARS, ID_CHARS = 12, 20
 local viewers = {}
 
 local key, anonymous_rate
-local digest, random = ffi.new("unsigned char[32]"), ffi.new("unsigned char[?]", RANDOM_BYTES)
 
 -- Ids that this worker has noted in the present step.
 local noted, noted_step = {}, 0
@@ -40,40 +31,26 @@ local function present_step()
 end
 
 local function mac(session, text)
-    local data = session .. " " .. text
-    ffi.C.HMAC(ffi.C.EVP_sha256(), key, #key, data, #data, digest, nil)
-    return base64.encode_base64url(ffi.string(digest, MAC_BYTES))
+    return base64.encode_base64url(crypto.hmac(key, session .. " " .. text, MAC_BYTES))
 end
 
 --- Sets the HMAC key, hexadecimal, and how many playlists a second one address may ask for without an id of ours.
 -- Ids outlive a restart of nginx as long as the key stays.
 function viewers.configure(hex_key, rate)
     anonymous_rate = rate
-    key = hex_key:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end)
+    key = crypto.unhex(hex_key)
 end
 
 --- A new playback id for a session: 20 characters of A-Z a-z 0-9 _ -.
 function viewers.new_id(session)
-    assert(ffi.C.RAND_bytes(random, RANDOM_BYTES) == 1, "no randomness")
-    local text = base64.encode_base64url(ffi.string(random, RANDOM_BYTES))
+    local text = base64.encode_base64url(crypto.random(RANDOM_BYTES))
     return text .. mac(session, text)
-end
-
-local function same(a, b)
-    if #a ~= #b then
-        return false
-    end
-    local difference = 0
-    for i = 1, #a do
-        difference = bit.bor(difference, bit.bxor(a:byte(i), b:byte(i)))
-    end
-    return difference == 0
 end
 
 --- Whether this edge, or one with the same key, made `id` for `session`.
 function viewers.genuine(session, id)
     return type(id) == "string" and #id == ID_CHARS
-        and same(mac(session, id:sub(1, RANDOM_CHARS)), id:sub(RANDOM_CHARS + 1))
+        and crypto.same(mac(session, id:sub(1, RANDOM_CHARS)), id:sub(RANDOM_CHARS + 1))
 end
 
 local function counter(session, step)

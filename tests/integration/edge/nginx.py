@@ -20,6 +20,7 @@ from cli.instance import free_port
 from cli.toolchain import Toolchain
 from tests.harness import eventually
 
+MEDIA_TOKEN_KEY = b"media token key of the tests, 32b"
 _taken_ports: set[int] = set()
 
 
@@ -198,6 +199,8 @@ async def running_edge(**changes: object) -> AsyncIterator[Edge]:
                 "media_dir": root / "media",
                 "web_root": root / "web",
                 "playback_key": b"playback key for the tests, 32 b",
+                "media_token_key": MEDIA_TOKEN_KEY,
+                "recorder_socket": root / "recorder.sock",
                 "workers": 2,
                 "access_log": root / "access.log",
                 "user": "root" if os.geteuid() == 0 else None,

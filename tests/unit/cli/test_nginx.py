@@ -18,11 +18,13 @@ EDGE = nginx.EdgeNginx(
     listen="127.0.0.1:8080",
     internal_socket=Path("/run/f/edge-internal.sock"),
     api_socket=Path("/run/f/api.sock"),
+    recorder_socket=Path("/run/f/recorder.sock"),
     chat_sockets=(Path("/run/f/chat-ws.sock"), Path("/run/f/chat-ws-2.sock")),
     chat_http_sockets=(Path("/run/f/chat.sock"),),
     media_dir=Path("/media/footlight"),
     web_root=Path("/srv/web root"),
     playback_key=bytes(range(32)),
+    media_token_key=bytes(range(32, 64)),
     workers=4,
 )
 INGEST = nginx.IngestNginx(
