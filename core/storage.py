@@ -7,7 +7,9 @@ policies: small S3 servers forget or ignore them.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -86,10 +88,18 @@ class Storage:
         await self._call(partial(self._client.head_bucket, Bucket=self._bucket), self._bucket)
 
     async def put(self, key: str, data: bytes) -> None:
-        """Store `data` under `key`, replacing what is there."""
-        await self._call(
-            partial(self._client.put_object, Bucket=self._bucket, Key=key, Body=data), key
-        )
+        """Store `data` under `key`, replacing what is there. S3 refuses it if it came differently."""
+
+        def put() -> None:
+            digest = hashlib.md5(data, usedforsecurity=False).digest()
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=data,
+                ContentMD5=base64.b64encode(digest).decode(),
+            )
+
+        await self._call(put, key)
 
     @asynccontextmanager
     async def writer(self, key: str) -> AsyncIterator[Writer]:

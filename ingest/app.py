@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from core.bus import open_bus
 from core.db.engine import open_database
 from core.derived import Purpose, derive
-from core.events import END_STREAM, StreamKeyRevoked, UserDeleted, UserSuspended
+from core.events import END_STREAM, OPEN_SEGMENTS, StreamKeyRevoked, UserDeleted, UserSuspended
 from core.http import make_app
 from core.outbox import relay
 from core.service import Service
@@ -24,6 +24,7 @@ from ingest.publisher import MediaFolder
 from ingest.reception import Reception
 from ingest.reconcile import reconcile, watch_health, watch_viewers
 from ingest.records import Records
+from ingest.spool import Announcer, Spool, open_spool
 
 
 @asynccontextmanager
@@ -44,6 +45,11 @@ async def build(service: Service) -> None:
     nginx = await service.enter(open_nginx(settings))
     edges = Edges(settings.edge_internal_urls, metrics.edge_seconds.observe)
     media = MediaFolder(settings.media_dir, settings.media_quota_bytes)
+    spool = await service.enter(
+        open_spool(Spool(settings.spool, settings.spool_quota_bytes, metrics))
+    )
+    announcer = Announcer(bus, settings.node_id)
+    spool.told = announcer.tell
     machine = Machine()
     attempts = Attempts(database, metrics)
     records = Records(database, settings.node_id)
@@ -57,6 +63,7 @@ async def build(service: Service) -> None:
                 nginx=nginx,
                 edges=edges,
                 media=media,
+                spool=spool,
                 machine=machine,
                 metrics=metrics,
             )
@@ -66,6 +73,7 @@ async def build(service: Service) -> None:
 
     service.spawn(edges.run(), "edges")
     service.spawn(machine.watch(), "machine")
+    service.spawn(announcer.run(), "announcer")
     # Before hooks come in: they are about the sessions taken up here.
     adopted = await director.adopt()
     app = make_app(service)
@@ -92,3 +100,4 @@ async def build(service: Service) -> None:
     )
     service.spawn(learn(machine, program, settings.data_dir / "encoders.json"), "encoders")
     await bus.respond(END_STREAM, director.end_stream)
+    await bus.respond(OPEN_SEGMENTS, director.open_segments)

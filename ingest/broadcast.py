@@ -23,6 +23,7 @@ from ingest.kit import AUDIO, SOURCE, Kit, Verdict
 from ingest.packager import (
     Event,
     LiveStream,
+    OpenSegment,
     PackagerConfig,
     PlaylistReady,
     SegmentReady,
@@ -34,6 +35,7 @@ from ingest.packager.memory import Forgotten, Notebook, restore, updated
 from ingest.publisher import MediaFull, Publisher
 from ingest.rungs import Rungs
 from ingest.tags import Replay, Tag, TagError
+from ingest.tape import Tape
 from ingest.tasks import Tasks
 from ingest.watch import Watch
 
@@ -78,11 +80,12 @@ class Broadcast:
         )
         self.inputs.transcode_audio = transcode_audio
         self.finished = asyncio.Event()
+        self.tape = Tape(kit, session)
         self._kit = kit
         self._clock = SteadyClock()
         self._tasks = Tasks()
         self._publisher = Publisher(session, kit.media, kit.edges, kit.metrics, self._segment_ready)
-        live = LiveStream(_packager_config(kit.settings), session)
+        live = LiveStream(packager_config(kit.settings), session)
         live.add_rendition(SOURCE, audio_only_sibling=AUDIO)
         self._use(live)
         #: What a transcoder that starts now is to be given first; None when none ever will.
@@ -90,7 +93,7 @@ class Broadcast:
         #: Nothing of the present input has been announced yet.
         self._fresh = True
         self._listed_since: float | None = None
-        self._offered_msn = -1
+        self._offered_msn = self._described_msn = -1
         self._ending = False
         self._media_failed = False
         self._identity: dict[str, Any] = {}
@@ -114,7 +117,7 @@ class Broadcast:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Forgotten(str(error)) from error
         live, events = restore(
-            _packager_config(self._kit.settings),
+            packager_config(self._kit.settings),
             self.session,
             kept["packager"],
             lambda rendition, name: (folder / rendition / name).read_bytes(),
@@ -124,6 +127,7 @@ class Broadcast:
         self.inputs.transcode_audio = memory.transcode_audio
         self.info = SourceInfo(**memory.info) if memory.info else None
         self._publisher.multivariant(memory.multivariant)
+        self.tape.take_up(folder, live, events)
         self._handle(events)
 
     def now(self) -> datetime:
@@ -154,6 +158,9 @@ class Broadcast:
 
     def _handle(self, events: list[Event]) -> None:
         """Publish what the packager made, and act on what it found."""
+        for event in events:
+            # First, and also when nothing can be published: what viewers saw of it is recorded.
+            self.tape.store(event)
         if self._media_failed:
             return
         playlists: list[PlaylistReady] = []
@@ -212,10 +219,18 @@ class Broadcast:
     def remember(self, identity: dict[str, Any]) -> None:
         """Whose session this is and how it stands, to be found by the next life of this process."""
         self._identity = identity
+        self.tape.identify(identity)
+        self._describe()
         self._note()
         if not self._media_failed:
             with contextlib.suppress(MediaFull):
                 self._remember()
+
+    def _describe(self) -> None:
+        """Say in the recording what it holds."""
+        playlist = self._publisher.renditions.get(SOURCE)
+        if playlist is not None:
+            self.tape.describe(self._live, playlist.target_duration)
 
     @property
     def can_join_late(self) -> bool:
@@ -226,6 +241,9 @@ class Broadcast:
         source = self.inputs.current
         if event.ended or source is None:
             return
+        if event.rendition == SOURCE and event.complete_msn > self._described_msn:
+            self._described_msn = event.complete_msn
+            self._describe()
         # Bandwidths in it change with whole segments.
         if (self._fresh or event.complete_msn > self._offered_msn) and self._offer():
             self._offered_msn = event.complete_msn
@@ -301,9 +319,13 @@ class Broadcast:
     # Pictures and health
 
     def _segment_ready(self, segment: SegmentReady) -> None:
-        """The one place every finished segment passes: from here it goes to whoever keeps it."""
+        """Every finished segment passes here once viewers can fetch it."""
         if segment.rendition == SOURCE and self.info is not None and self.watch.due():
             self._tasks.spawn(self.watch.photograph(segment, self.info), f"picture-{self.session}")
+
+    def open_segments(self) -> list[OpenSegment]:
+        """What viewers can see of the segments that are not finished."""
+        return self._live.open_segments()
 
     def measure(self) -> Sample | None:
         """Condense the last seconds into a sample; None while nothing is connected."""
@@ -316,7 +338,7 @@ class Broadcast:
         return sample
 
     def _refresh_warnings(self) -> None:
-        self.watch.refresh(self.info, self._rungs.missing)
+        self.watch.refresh(self.info, self._rungs.missing, self.tape.warning)
 
     def renditions(self) -> list[dict[str, Any]]:
         """What viewers may choose from, for the database."""
@@ -339,6 +361,8 @@ class Broadcast:
     async def _finish(self) -> None:
         await self.inputs.wait()
         self._handle(self._live.end(self.now()))
+        self._describe()
+        self.tape.end()
         self.finished.set()
 
     def withdraw(self, *covers: str) -> None:
@@ -350,6 +374,7 @@ class Broadcast:
         await self.inputs.close()
         await self._tasks.close()
         await self._rungs.close()
+        self.tape.leave(self._live.end(self.now()))
 
 
 def read_state(text: str) -> dict[str, Any]:
@@ -364,7 +389,8 @@ def read_state(text: str) -> dict[str, Any]:
     return state
 
 
-def _packager_config(settings: Settings) -> PackagerConfig:
+def packager_config(settings: Settings) -> PackagerConfig:
+    """What the settings say of packaging."""
     return PackagerConfig(
         part_target_s=settings.part_target_s,
         segment_target_s=settings.segment_target_s,

@@ -30,6 +30,7 @@ from ingest.nginx import IngestNginx
 from ingest.packager.memory import Forgotten
 from ingest.publisher import MediaFolder
 from ingest.records import Records, Show
+from ingest.salvage import finish_all
 from ingest.session import (
     Changed,
     Detach,
@@ -43,6 +44,7 @@ from ingest.session import (
     Silent,
     TakenOver,
 )
+from ingest.spool import Spool
 from ingest.tasks import Tasks
 from ingest.thumbnails import Photographer
 
@@ -68,6 +70,7 @@ class Director:
         nginx: IngestNginx,
         edges: Edges,
         media: MediaFolder,
+        spool: Spool,
         machine: Machine,
         metrics: IngestMetrics,
     ) -> None:
@@ -92,6 +95,7 @@ class Director:
         self._kit = Kit(
             settings=settings,
             media=media,
+            spool=spool,
             edges=edges,
             nginx=nginx,
             machine=machine,
@@ -158,6 +162,27 @@ class Director:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(show.ledger.settled(), 2)
         return {"ended": True}
+
+    async def open_segments(self, question: dict[str, Any]) -> dict[str, Any] | None:
+        """`{session}` → `{segments}` (core.events.OPEN_SEGMENTS); None when another node has it."""
+        show = self.shows.get(str(question["session"]))
+        if show is None:
+            return None
+        return {
+            "segments": [
+                {
+                    "rendition": segment.rendition,
+                    "msn": segment.msn,
+                    "init": segment.init_name,
+                    "start_s": segment.start,
+                    "duration_s": segment.duration,
+                    "pdt": segment.program_date_time.isoformat(),
+                    "discontinuity": segment.discontinuity,
+                    "parts": segment.parts,
+                }
+                for segment in show.broadcast.open_segments()
+            ]
+        }
 
     def flowing(self, now: float) -> set[str]:
         """Names of the inputs whose media arrived in the last seconds."""
@@ -233,6 +258,7 @@ class Director:
         broadcast = Broadcast(
             self._kit, session.id, transcode_audio=session.channel_id in self._odd_audio
         )
+        broadcast.tape.begin()
         self._media.make(session.id)
         self._add(Show(session, self.logins[session.channel_id], broadcast, self._records.ledger()))
 
@@ -286,6 +312,8 @@ class Director:
                 self.tasks.spawn(self._clear_away(name), f"clear-{name}")
             elif show := self._take_up(left):
                 adopted.append(show)
+        left_over = [name for name in self._kit.spool.unfinished() if name not in self.shows]
+        self.tasks.spawn(asyncio.to_thread(finish_all, self._kit, left_over), "finish-recordings")
         return adopted
 
     def _take_up(self, left: Left) -> Show | None:

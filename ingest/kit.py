@@ -12,6 +12,7 @@ from ingest.machine import Machine
 from ingest.metrics import IngestMetrics
 from ingest.nginx import IngestNginx
 from ingest.publisher import MediaFolder
+from ingest.spool import Spool
 from ingest.thumbnails import Photographer
 
 #: Names of the renditions that are not rungs.
@@ -48,6 +49,7 @@ class Kit:
 
     settings: Settings
     media: MediaFolder
+    spool: Spool
     edges: Edges
     nginx: IngestNginx
     machine: Machine

@@ -61,3 +61,24 @@ class IngestMetrics:
             "Running streams taken over by a newer publisher.",
             registry=registry,
         )
+        self.spool_bytes = Gauge(
+            "footlight_ingest_spool_bytes",
+            "Segments that wait for the object storage.",
+            registry=registry,
+        )
+        self.spool_seconds = Histogram(
+            "footlight_ingest_spool_seconds",
+            "Time until a segment was on the spool's disk.",
+            buckets=_LATENESS,
+            registry=registry,
+        )
+        self.spool_lost = Counter(
+            "footlight_ingest_spool_lost",
+            "Segments that a full spool did not take: they are missing in their video.",
+            registry=registry,
+        )
+        self.recordings_refused = Counter(
+            "footlight_ingest_recordings_refused",
+            "Broadcasts that are not recorded because the spool is nearly full.",
+            registry=registry,
+        )

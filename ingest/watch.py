@@ -78,14 +78,17 @@ class Watch:
         """A passing fault of the input."""
         self._faults[code] = (time.monotonic(), Warn(code, message))
 
-    def refresh(self, info: SourceInfo | None, missing: str) -> None:
+    def refresh(self, info: SourceInfo | None, missing: str, standing: Warn | None = None) -> None:
         """Bring `warnings` up to date and tell when they are others than before.
 
-        `missing` says why there is no rendition that every browser plays.
+        `missing` says why there is no rendition that every browser plays; `standing` holds for the whole
+        session.
         """
         now = time.monotonic()
         self._faults = {c: f for c, f in self._faults.items() if f[0] > now - FAULT_SHOWN_S}
         found = {warn.code: warn for _, warn in self._faults.values()}
+        if standing is not None:
+            found[standing.code] = standing
         if missing:
             found[NO_HEADROOM] = Warn(NO_HEADROOM, missing)
         if self._sample is not None:

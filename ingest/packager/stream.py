@@ -6,7 +6,15 @@ from datetime import datetime
 
 from .amf import Value
 from .codecs import AudioConfig, VideoConfig, parse_aac, parse_video
-from .events import Event, PackagerConfig, SourceChanged, SourceInfo, StreamFault
+from .events import (
+    Event,
+    ListedSegment,
+    OpenSegment,
+    PackagerConfig,
+    SourceChanged,
+    SourceInfo,
+    StreamFault,
+)
 from .flv import (
     AudioFrame,
     AudioRecord,
@@ -20,7 +28,7 @@ from .flv import (
 )
 from .follower import AudioSibling, Picture, Rung, Sound
 from .lead import Lead
-from .playlist import Variant, multivariant
+from .playlist import Variant, multivariant, wall_of
 from .rendition import Rendition
 from .timing import Clock
 
@@ -258,6 +266,18 @@ class LiveStream:
             source.rendition.frame_rate = info.frame_rate
             self._events.append(SourceChanged(source.rendition.name, info))
 
+    def listed(self) -> list[ListedSegment]:
+        """Every whole segment in the playlists, the oldest of each rendition first."""
+        return [
+            ListedSegment(
+                name, segment.name, segment.msn, segment.duration_us / 1e6,
+                segment.start_us / 1e6, wall_of(segment), segment.discontinuity,
+                segment.init_name,
+            )
+            for name, rendition in self._renditions.items()
+            for segment in rendition.segments
+        ]  # fmt: skip
+
     def cut(self, now: datetime, name: str | None = None) -> list[Event]:
         """The inputs ended (`name`: that one's only). What they left is published and the segment
         closed. Bytes fed next begin with an FLV header: of the source they are a new timeline, a
@@ -310,6 +330,11 @@ class LiveStream:
         self._events.clear()
         return events
 
+    def open_segments(self) -> list[OpenSegment]:
+        """What is published of the segments that are not finished."""
+        found = (rendition.open_segment() for rendition in self._renditions.values())
+        return [segment for segment in found if segment is not None]
+
     @property
     def ready(self) -> bool:
         """Whether every rendition that has not ended has a whole segment, so that a multivariant
@@ -329,6 +354,10 @@ class LiveStream:
         """
         if not self._renditions[self._source].listed:
             return None
+        return multivariant(self._session, self.variants())
+
+    def variants(self) -> list[Variant]:
+        """What the multivariant playlist lists."""
         ranked: list[tuple[int, Variant]] = []
         for name, rendition in self._renditions.items():
             if not rendition.listed or rendition.ended:
@@ -351,7 +380,7 @@ class LiveStream:
                 )
             )
         ranked.sort(key=lambda item: item[0])
-        return multivariant(self._session, [variant for _, variant in ranked])
+        return [variant for _, variant in ranked]
 
 
 def _has_news(source: _Input, told: SourceInfo, measured: float) -> bool:
