@@ -189,27 +189,26 @@ def aligned(renditions: Mapping[str, Sequence[Entry]], *, ended: bool) -> Timeli
     known = {name: entries for name, entries in renditions.items() if entries}
     if not known:
         return Timeline({})
-    main = _filled(Timeline({name: tuple(each) for name, each in known.items()}).main)
+    leading = Timeline({name: tuple(each) for name, each in known.items()}).main
+    main = tuple(continued(None, leading))
     leader = SOURCE if SOURCE in known else next(iter(known))
     return Timeline(
         {
-            name: tuple(main) if name == leader else tuple(_beside(main, entries, ended))
+            name: main if name == leader else tuple(_beside(main, entries, ended))
             for name, entries in known.items()
         }
     )
 
 
-def _filled(entries: Sequence[Entry]) -> list[Entry]:
+def continued(before: Entry | None, entries: Iterable[Entry]) -> Iterator[Entry]:
     """The source with a gap where segments of it were lost, so that time goes on as it did."""
-    filled: list[Entry] = []
     for entry in entries:
-        before = filled[-1] if filled else None
         if before is not None and (lost := entry.msn - before.msn - 1) > 0:
             each_s = (entry.start_s - before.end_s) / lost
             if each_s >= 0.001:
-                filled.extend(_lost(before, entry, number, each_s) for number in range(1, lost + 1))
-        filled.append(entry)
-    return filled
+                yield from (_lost(before, entry, number, each_s) for number in range(1, lost + 1))
+        yield entry
+        before = entry
 
 
 def _lost(before: Entry, after: Entry, number: int, each_s: float) -> Entry:
@@ -226,6 +225,16 @@ def _lost(before: Entry, after: Entry, number: int, each_s: float) -> Entry:
     )
 
 
+def in_place(entry: Entry, leading: Entry) -> Entry:
+    """A rendition's segment in the place of the source's of the same number."""
+    return entry._replace(start_s=leading.start_s, discontinuity=leading.discontinuity)
+
+
+def hole(leading: Entry, init: str) -> Entry:
+    """What stands for a segment that a rendition has not."""
+    return leading._replace(size=0, init=init, gap=True)
+
+
 def _beside(main: Sequence[Entry], entries: Sequence[Entry], ended: bool) -> Iterator[Entry]:
     """A rendition beside the source: what it has in the source's places, and gaps between."""
     own = {entry.msn: entry for entry in entries}
@@ -233,9 +242,9 @@ def _beside(main: Sequence[Entry], entries: Sequence[Entry], ended: bool) -> Ite
     for leading in main:
         entry = own.pop(leading.msn, None)
         if entry is not None:
-            yield entry._replace(start_s=leading.start_s, discontinuity=leading.discontinuity)
+            yield in_place(entry, leading)
         elif ended or leading.msn < last:
-            yield leading._replace(size=0, init=entries[0].init, gap=True)
+            yield hole(leading, entries[0].init)
     end_s = main[-1].end_s
     for entry in own.values():
         if entry.msn > main[-1].msn:
@@ -328,21 +337,25 @@ def media_playlist(
     Before the end it is of type EVENT, and with `skip` a delta update (6.2.5.1) that leaves out what is
     older than six target durations.
     """
-    lines = [
-        f"#EXTM3U\n#EXT-X-VERSION:{7 if ended else 9}\n#EXT-X-TARGETDURATION:{target_s}\n"
-        f"#EXT-X-PLAYLIST-TYPE:{'VOD' if ended else 'EVENT'}\n"
-    ]
-    if not ended:
-        lines.append(f"#EXT-X-SERVER-CONTROL:CAN-SKIP-UNTIL={SKIP_TARGETS * target_s}.0\n")
-    lines.append(f"#EXT-X-MEDIA-SEQUENCE:{entries[0].msn if entries else 0}\n")
-    lines.append("#EXT-X-DISCONTINUITY-SEQUENCE:0\n")
     skipped = skippable(entries, target_s) if skip and not ended else 0
+    lines = [head(entries, target_s=target_s, ended=ended)]
     if skipped:
         lines.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}\n")
-    lines.extend(_segments(entries, skipped, address))
+    lines.extend(segments(entries, skipped, address))
     if ended:
         lines.append("#EXT-X-ENDLIST\n")
     return "".join(lines)
+
+
+def head(entries: Sequence[Entry], *, target_s: int, ended: bool) -> str:
+    """What a media playlist begins with."""
+    control = "" if ended else f"#EXT-X-SERVER-CONTROL:CAN-SKIP-UNTIL={SKIP_TARGETS * target_s}.0\n"
+    return (
+        f"#EXTM3U\n#EXT-X-VERSION:{7 if ended else 9}\n#EXT-X-TARGETDURATION:{target_s}\n"
+        f"#EXT-X-PLAYLIST-TYPE:{'VOD' if ended else 'EVENT'}\n{control}"
+        f"#EXT-X-MEDIA-SEQUENCE:{entries[0].msn if entries else 0}\n"
+        "#EXT-X-DISCONTINUITY-SEQUENCE:0\n"
+    )
 
 
 def skippable(entries: Sequence[Entry], target_s: int) -> int:
@@ -353,7 +366,8 @@ def skippable(entries: Sequence[Entry], target_s: int) -> int:
     return bisect_right(entries, boundary, key=lambda entry: entry.end_s)
 
 
-def _segments(entries: Sequence[Entry], first: int, address: Address) -> Iterator[str]:
+def segments(entries: Sequence[Entry], first: int, address: Address) -> Iterator[str]:
+    """The lines of a playlist's segments from the `first` on."""
     mapped = entries[first - 1].init if first else ""
     for position in range(first, len(entries)):
         entry = entries[position]
@@ -361,7 +375,7 @@ def _segments(entries: Sequence[Entry], first: int, address: Address) -> Iterato
         if entry.discontinuity and position:
             yield "#EXT-X-DISCONTINUITY\n"
             mapped = ""
-        if entry.init != mapped and not entry.gap:
+        if entry.init != mapped:
             yield f'#EXT-X-MAP:URI="{address(entry.init)}"\n'
             mapped = entry.init
         gap = "#EXT-X-GAP\n" if entry.gap else ""

@@ -235,7 +235,7 @@ def test_bandwidth() -> None:
     entries[2] = entries[2]._replace(gap=True)
     # A last scrap of a few frames, one of them a keyframe, is no peak.
     scrap = entries[1]._replace(msn=9, duration_s=0.1, size=1000)
-    assert timeline.bandwidth([*entries, scrap]) == (4878, 4878)
+    assert timeline.bandwidth([*entries, scrap]) == (4879, 4879)
     assert timeline.bandwidth(entries) == (4000, 3000)
     assert timeline.bandwidth([]) == (0, 0)
 
