@@ -115,10 +115,16 @@ class StreamKeyUsed(Event, topic="stream_key.used"):
 
 
 class ChannelUpdated(Event, topic="channel.updated"):
-    """Title, category, tags, language or name of a channel changed."""
+    """Title, category, tags, language or name of a channel changed.
+
+    `title` and `category` are what they are since `at`; without a time neither of them changed.
+    """
 
     channel_id: int
     login: str
+    title: str = ""
+    category: str | None = None
+    at: datetime | None = None
 
 
 class LoginEnded(Event, topic="login.ended"):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from core.bus import open_bus
 from core.db.engine import open_database
 from core.derived import Purpose, derive
-from core.events import UserDeleted, VideoReady
+from core.events import ChannelUpdated, UserDeleted, VideoReady
 from core.http import make_app
 from core.outbox import relay
 from core.service import Service
@@ -16,6 +16,7 @@ from core.storage import open_storage
 from recorder import clip_jobs
 from recorder.archive import Archive, ArchiveMetrics
 from recorder.catalogue import Catalogue
+from recorder.chapters import Chapters
 from recorder.clips import Clips
 from recorder.crafts import crafts, undo
 from recorder.cuts import Cutter
@@ -25,8 +26,11 @@ from recorder.job_requests import JobRequests
 from recorder.jobs import Queue
 from recorder.material import Materials
 from recorder.playlists import add_routes
+from recorder.posters import Posters
 from recorder.requests import VideoRequests
 from recorder.retention import Retention
+from recorder.storyboards import add_storyboard
+from recorder.thumbnails import Thumbnails
 from recorder.upload_requests import UploadRequests
 from recorder.views import Views
 from recorder.workers import Workers
@@ -58,6 +62,8 @@ async def build(service: Service) -> None:
             )
         )
     )
+    thumbnails = Thumbnails(settings, database, storage)
+    archive.listeners.append(thumbnails)
     retention = Retention(database, storage, settings)
     queue = Queue(database, bus, settings.job_lease_s)
     known = crafts(settings, database, storage)
@@ -82,13 +88,19 @@ async def build(service: Service) -> None:
     service.spawn(retention.run(), "retention")
     service.spawn(bus.consume("recorder", [UserDeleted, VideoReady], retention.happened), "events")
     service.spawn(clips.keep_sweeping(), "clips")
+    service.spawn(thumbnails.run(), "thumbnails")
+    service.spawn(
+        bus.consume("recorder-chapters", [ChannelUpdated], Chapters(database).happened), "chapters"
+    )
     service.spawn(finishers.run(), "clip-jobs")
     await VideoRequests(database, settings.trash_days, retention.look).respond(bus)
     await Views(database).respond(bus)
     await clips.respond(bus)
     await Highlights(queue).respond(bus)
     await JobRequests(queue, undo(known), settings.export_link_days).respond(bus)
+    await Posters(database, storage, str(settings.ffmpeg_path)).respond(bus)
     await UploadRequests(queue, undo(known)).respond(bus)
     app = make_app(service)
     add_routes(app, Catalogue(database, derive(settings, Purpose.MEDIA_TOKENS)))
+    add_storyboard(app, database)
     await service.listen(app, settings.recorder_listen)

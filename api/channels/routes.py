@@ -62,12 +62,20 @@ async def patch_channel(call: Call[ChannelBody, None]) -> ChannelView:
         channel = await find_channel(session, call.path["login"])
         authorize(call.actor, Action.EDIT_CHANNEL, ChannelRef(channel.id))
         if changes:
+            now = datetime.now(UTC)
             await session.execute(
-                update(Channel)
-                .where(Channel.id == channel.id)
-                .values(**changes, updated_at=datetime.now(UTC))
+                update(Channel).where(Channel.id == channel.id).values(**changes, updated_at=now)
             )
-            await emit(session, ChannelUpdated(channel_id=channel.id, login=channel.login))
+            await emit(
+                session,
+                ChannelUpdated(
+                    channel_id=channel.id,
+                    login=channel.login,
+                    title=changes.get("title", channel.title),
+                    category=changes.get("category", channel.category),
+                    at=now if {"title", "category"} & set(changes) else None,
+                ),
+            )
             if call.actor.id != channel.id:
                 audit.record(
                     session,

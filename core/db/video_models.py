@@ -69,6 +69,10 @@ LISTED = text(
 )
 #: And of clips.
 LISTED_CLIP = text("status = 'ready' and deleted_at is null")
+#: What has to be pictured yet.
+UNPICTURED = text(
+    "status = 'ready' and purged_at is null and (storyboard ->> 'whole'::text) is null"
+)
 
 
 # --- written by recorder --------------------------------------------------------------------------
@@ -147,6 +151,8 @@ class Video(Base):
         Index("ix_videos_live_node", "node", postgresql_where=text("status = 'live'")),
         Index("ix_videos_source_video_id", "source_video_id"),
         Index("ix_videos_purge_at", "purge_at", postgresql_where=text("purged_at is null")),
+        # Those whose storyboard is still to be made, or to be finished.
+        Index("ix_videos_unpictured", "id", postgresql_where=UNPICTURED),
     )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -185,9 +191,10 @@ class Video(Base):
     renditions: Mapped[list[Json]] = mapped_column(server_default="[]")
     # [{at_s, title, category}].
     chapters: Mapped[list[Json]] = mapped_column(server_default="[]")
-    # {width, height, version}; {}: none yet.
+    # {width, height, version, …}; `chosen`: by its owner, and not changed by us. {}: none yet.
     poster: Mapped[Json] = mapped_column(server_default="{}")
-    # {interval_s, columns, rows, width, height, count}; {}: none yet.
+    # {interval_s, columns, rows, width, height, count}, and `whole` once there will be no more; {}: none
+    # yet.
     storyboard: Mapped[Json] = mapped_column(server_default="{}")
     # {code, message} of a failed one.
     error: Mapped[Json | None]
@@ -272,7 +279,7 @@ class Clip(Base):
     # 11 characters of base64url that cannot be guessed.
     id: Mapped[str] = mapped_column(primary_key=True)
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
-    # Null once that video is purged.
+    # A purged video's row stays: it says which of its objects clips still need (recorder.borrowed).
     video_id: Mapped[int | None] = mapped_column(ForeignKey("videos.id", ondelete="SET NULL"))
     stream_id: Mapped[int | None]
     creator_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))

@@ -181,6 +181,15 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("purged_at is null"),
     )
+    op.create_index(
+        "ix_videos_unpictured",
+        "videos",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text(
+            "status = 'ready' and purged_at is null and (storyboard ->> 'whole'::text) is null"
+        ),
+    )
     op.create_index("ix_videos_source_video_id", "videos", ["source_video_id"], unique=False)
     op.create_index("ix_videos_tags", "videos", ["tags"], unique=False, postgresql_using="gin")
     op.create_index(
@@ -587,6 +596,13 @@ def downgrade() -> None:
     op.drop_index("ix_videos_title", table_name="videos", postgresql_using="gin")
     op.drop_index("ix_videos_tags", table_name="videos", postgresql_using="gin")
     op.drop_index("ix_videos_source_video_id", table_name="videos")
+    op.drop_index(
+        "ix_videos_unpictured",
+        table_name="videos",
+        postgresql_where=sa.text(
+            "status = 'ready' and purged_at is null and (storyboard ->> 'whole'::text) is null"
+        ),
+    )
     op.drop_index(
         "ix_videos_purge_at", table_name="videos", postgresql_where=sa.text("purged_at is null")
     )
