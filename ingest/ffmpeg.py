@@ -7,10 +7,11 @@ the demuxer it needs, because what comes in is a stranger's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 import ffmpeg
+
+from core.rungs import Rung
 
 #: How long a source without sound (or picture) is waited for before it counts as having none,
 #: microseconds. Encoders send both headers first; shorter misses late audio, longer delays the
@@ -55,16 +56,6 @@ _ENCODER_OPTIONS: dict[Encoder, dict[str, str | int]] = {
     # Without zerolatency x264 looks 0.5 s ahead.
     Encoder.X264: {"preset": "veryfast", "tune": "zerolatency", "sc_threshold": 0},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """One transcoded rendition: H.264, 8 bit, 4:2:0. `bitrate` is bits per second of video."""
-
-    name: str
-    width: int
-    height: int
-    bitrate: int
 
 
 def source(program: str, url: str, *, transcode_audio: bool = False) -> list[str]:

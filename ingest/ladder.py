@@ -9,15 +9,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from ingest.ffmpeg import Rung
+from core.rungs import BITRATES, Rung, rung_of
 from ingest.packager import SourceInfo
 
-#: Video bits per second at 24–30 fps by height of the shorter side.
-BITRATES = {1080: 4_500_000, 720: 2_500_000, 480: 1_200_000, 360: 700_000, 240: 350_000}
 #: In the order of what a further rung is worth to viewers.
 PREFERENCE = (480, 720, 360, 240, 1080)
-HIGH_FRAME_RATE = 40.0
-HIGH_FRAME_RATE_FACTOR = 1.5
 MAX_RUNGS = 4
 
 #: Real pictures cost more than the probe's test card.
@@ -72,7 +68,7 @@ def plan(setting: str, source: SourceInfo, headroom: Headroom, core_s_per_mpx: f
 
     def take(height: int) -> bool:
         nonlocal cost
-        rung = _rung(height, source, fps)
+        rung = rung_of(height, source.width, source.height, fps)
         extra = rung.width * rung.height * price
         if cost + extra > budget:
             return False
@@ -115,23 +111,6 @@ def _compatible(setting: str, source: SourceInfo) -> list[int]:
     asked = sorted(_wanted(setting, source), reverse=True) if setting != "auto" else []
     fitting = [height for height in sorted(BITRATES, reverse=True) if height <= _short_side(source)]
     return asked or fitting or [_short_side(source) // 2 * 2]
-
-
-def _rung(height: int, source: SourceInfo, fps: float) -> Rung:
-    scale = height / _short_side(source)
-    bitrate = _bitrate(height) * (HIGH_FRAME_RATE_FACTOR if fps > HIGH_FRAME_RATE else 1.0)
-    return Rung(
-        name=f"{height}p",
-        width=max(2, round(source.width * scale / 2) * 2),
-        height=max(2, round(source.height * scale / 2) * 2),
-        bitrate=round(bitrate),
-    )
-
-
-def _bitrate(height: int) -> int:
-    """Between the sizes of the table, by area of the nearest one above (or the largest)."""
-    above = min((h for h in BITRATES if h >= height), default=max(BITRATES))
-    return round(BITRATES[above] * (height / above) ** 2) if height != above else BITRATES[above]
 
 
 #: Behind the source by this much a rung is of no use to a low-latency player, seconds.

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from core.logs import logger
-from ingest.ffmpeg import Rung
+from core.rungs import Rung
 from ingest.kit import Kit
 from ingest.ladder import Pace, plan
 from ingest.packager import Event, LiveStream, SourceInfo

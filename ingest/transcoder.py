@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.logs import logger
+from core.rungs import Rung
 from ingest import ffmpeg
-from ingest.ffmpeg import Encoder, Rung
+from ingest.ffmpeg import Encoder
 from ingest.process import Child, PipeReader, PipeWriter, widen
 
 log = logger(__name__)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from core.rungs import Rung
 from ingest.ffmpeg import (
     Encoder,
-    Rung,
     cost_probe,
     cpu_seconds,
     encoder_probe,

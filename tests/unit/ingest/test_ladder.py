@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.ladder import BITRATES, HOPELESS_S, Headroom, Pace, plan
+from core.rungs import BITRATES
+from ingest.ladder import HOPELESS_S, Headroom, Pace, plan
 from ingest.packager import SourceInfo
 
 COST = 0.01
