@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from api.emotes import routes as emotes
 from api.emotes.emotes import install_global_set
 from api.emotes.images import Renderer, open_renderer
 from api.exports import letters as export_letters
+from api.exports import routes as exports
 from api.follows import routes as follows
 from api.mail import Mailer, open_mailer
 from api.moderation import routes as moderation
@@ -32,6 +34,8 @@ from api.probes import ready_check
 from api.reports import routes as reports
 from api.streams import routes as streams
 from api.suspensions import routes as suspensions
+from api.uploads import routes as uploads
+from api.uploads.sweep import Sweep
 from api.videos import routes as videos
 from api.videos.addresses import AddressBook
 from api.viewings import Viewings
@@ -56,6 +60,8 @@ AREAS = (
     channels.stream_keys,
     streams.streams,
     videos.videos,
+    uploads.uploads,
+    exports.exports,
     clips.clips,
     follows.follows,
     emotes.emotes,
@@ -89,6 +95,7 @@ class Api:
     addresses: AddressBook
     pepper: bytes
     export_key: bytes
+    receiving: asyncio.Semaphore
     trusted_proxies: tuple[IPNetwork, ...]
 
     def client_address(self, request: web.Request) -> str:
@@ -132,6 +139,7 @@ async def build(service: Service) -> None:
         addresses=AddressBook(derive(settings, Purpose.MEDIA_TOKENS), settings.playback_token_s),
         pepper=derive(settings, Purpose.STREAM_KEY_PEPPER),
         export_key=derive(settings, Purpose.EXPORT_LINK),
+        receiving=uploads.receiving(),
         trusted_proxies=parse_networks(settings.trusted_proxies),
     )
     service.check("postgres", database.check)
@@ -144,6 +152,7 @@ async def build(service: Service) -> None:
     service.spawn(bus.consume("api-stream-keys", [StreamKeyUsed], _mark_used(api)), "keys-used")
     service.spawn(housekeeping.run(database, storage), "housekeeping")
     service.spawn(viewings.run(), "views")
+    service.spawn(Sweep(database, storage, bus).run(), "uploads")
     service.spawn(
         bus.consume(export_letters.CONSUMER, [JobDone], partial(export_letters.announce, api)),
         "export-letters",
@@ -164,6 +173,7 @@ def add_routes(app: web.Application, api: Api) -> None:
         for method in methods:
             app.router.add_route(method, PREFIX + path, handler_of(operation, api))
     emotes.add_pictures(app, api)
+    uploads.add_headers(app, api.settings.upload_max_bytes)
     documentation.add_routes(app, operations(), api.settings)
 
 

@@ -22,6 +22,7 @@ _PATH_PARAMETERS: dict[str, Document] = {
     "login": {"type": "string", "examples": ["alice"]},
     "user": {"type": "string", "examples": ["bob"]},
     "message": {"type": "string", "format": "uuid"},
+    "upload": {"type": "string", "format": "uuid"},
     "clip": {"type": "string", "pattern": "^[A-Za-z0-9_-]{11}$"},
 }
 _ANYBODY: Sequence[Document] = ()

@@ -39,6 +39,7 @@ PATH_FORMS = {
     "id": "[0-9]{1,19}",
     "message": "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "clip": "[A-Za-z0-9_-]{11}",
+    "upload": "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
 }
 # A body of a few kilobytes that takes longer is held back on purpose.
 BODY_TIMEOUT_S = 10.0
@@ -140,7 +141,8 @@ class Reply:
 
 
 AnyCall = Call[Any, Any]
-Work = Callable[[Any], Awaitable[Model | Reply | None]]
+# A response as it is: for protocols that say more in headers and statuses than our own answers do.
+Work = Callable[[Any], Awaitable[Model | Reply | web.StreamResponse | None]]
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,8 @@ def handler_of(operation: Operation, api: Api) -> Handler:
             api, request, body, query, request.match_info, api.client_address(request), actor
         )
         result = await operation.work(call)
+        if isinstance(result, web.StreamResponse):
+            return result
         reply = result if isinstance(result, Reply) else Reply(result)
         return _respond(operation, reply)
 

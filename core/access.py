@@ -50,6 +50,7 @@ class Action(Enum):
     ADD_EMOTES = "add_emotes"
     REMOVE_EMOTES = "remove_emotes"
     EDIT_VIDEOS = "edit_videos"
+    UPLOAD_VIDEOS = "upload_videos"
 
 
 class SiteAction(Enum):
@@ -88,7 +89,16 @@ _MESSAGES = {
     Action.MODERATE_CHAT: "Only moderators of this channel may do this.",
     Action.ADD_EMOTES: "Only the owner may add emotes to this channel.",
     Action.REMOVE_EMOTES: "Only the owner may remove emotes of this channel.",
+    Action.UPLOAD_VIDEOS: "This account may not upload videos.",
     Action.EDIT_VIDEOS: "Only the owner may change this channel's videos.",
+}
+
+
+# Of what is refused for more than not being the owner.
+_CODES = {
+    Action.PUBLISH: "streaming_not_allowed",
+    Action.MANAGE_STREAM_KEYS: "streaming_not_allowed",
+    Action.UPLOAD_VIDEOS: "uploading_not_allowed",
 }
 
 
@@ -96,7 +106,7 @@ def allowed(actor: Actor, action: Action, channel: ChannelRef) -> bool:
     """Whether `actor` may do `action` to `channel`."""
     owner = actor.id == channel.id
     match action:
-        case Action.PUBLISH | Action.MANAGE_STREAM_KEYS:
+        case Action.PUBLISH | Action.MANAGE_STREAM_KEYS | Action.UPLOAD_VIDEOS:
             return owner and actor.is_at_least(Role.CREATOR)
         case Action.EDIT_CHANNEL | Action.EDIT_VIDEOS:
             return owner or actor.is_at_least(Role.ADMIN)
@@ -114,12 +124,7 @@ def allowed(actor: Actor, action: Action, channel: ChannelRef) -> bool:
 def authorize(actor: Actor, action: Action, channel: ChannelRef) -> None:
     """Raise Forbidden unless `actor` may do `action` to `channel`."""
     if not allowed(actor, action, channel):
-        code = (
-            "streaming_not_allowed"
-            if action in (Action.PUBLISH, Action.MANAGE_STREAM_KEYS)
-            else None
-        )
-        raise Forbidden(_MESSAGES[action], code=code)
+        raise Forbidden(_MESSAGES[action], code=_CODES.get(action))
 
 
 def allowed_on_site(actor: Actor, action: SiteAction) -> bool:

@@ -7,6 +7,7 @@ from core.settings import Settings
 from core.storage import Storage
 from recorder.exports import Export
 from recorder.jobs import Kind, Undo
+from recorder.transcode import Transcode
 from recorder.workers import Craft
 
 
@@ -14,6 +15,7 @@ def crafts(settings: Settings, database: Database, storage: Storage) -> dict[str
     """What a worker can do."""
     ffmpeg = str(settings.ffmpeg_path)
     return {
+        Kind.TRANSCODE: Transcode(database, storage, ffmpeg),
         Kind.EXPORT_MP4: Export("mp4", database, storage, ffmpeg),
         Kind.EXPORT_MP3: Export("mp3", database, storage, ffmpeg),
     }

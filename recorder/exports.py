@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, Protocol
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,7 +23,8 @@ from core.errors import NotFound, Unavailable
 from core.logs import logger
 from core.storage import Storage, Writer
 from recorder import adts, fmp4, movie
-from recorder.jobs import Failure, Kind, Outcome, Refused, Work
+from recorder.jobs import Failure, Kind, Outcome, Work
+from recorder.refusals import Refused
 from recorder.sandbox import Confined, Limits, TooLong, confined
 from recorder.timeline import SOURCE, Entry, Timeline, file_name
 from recorder.workers import Task
@@ -53,6 +54,14 @@ class Part:
     data: bytes
     first: bool
     duration_s: float
+
+
+class Parts(Protocol):
+    """Segments that a file is made of, as often as they are asked for."""
+
+    def parts(self) -> AsyncIterator[Part]:
+        """Every one, in order."""
+        ...
 
 
 class Source:
@@ -156,7 +165,7 @@ def _teller(task: Task, duration_s: float, passes: int) -> Callable[[float], Non
     return tell
 
 
-async def write_mp4(source: Source, writer: Writer, tell: Callable[[float], None]) -> None:
+async def write_mp4(source: Parts, writer: Writer, tell: Callable[[float], None]) -> None:
     """A progressive MP4 with its index in front."""
     index = movie.Movie()
     init = b""

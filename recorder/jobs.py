@@ -26,6 +26,7 @@ from core.events import JobDone
 from core.logs import logger
 from core.outbox import emit
 from core.streams import JOBS
+from recorder.refusals import Refused
 
 log = logger(__name__)
 
@@ -46,6 +47,9 @@ class Kind(StrEnum):
     TRANSCODE = "transcode"
     EXPORT_MP4 = "export_mp4"
     EXPORT_MP3 = "export_mp3"
+    # Of `recorder` itself, not of a worker (recorder.clip_jobs).
+    CLIP = "clip"
+    HIGHLIGHT = "highlight"
 
 
 class Priority(IntEnum):
@@ -54,15 +58,6 @@ class Priority(IntEnum):
     SOON = 10
     NORMAL = 100
     LATER = 200
-
-
-class Refused(Exception):
-    """The job can never be done, for a reason that its owner is told: `code` is stable."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 class Lost(Exception):
@@ -107,7 +102,11 @@ def decide(attempts: int, error: Exception) -> Retry | Failure:
 
 @dataclass(frozen=True)
 class Work:
-    """A job as its worker has it. `attempts` counts this one; `deaths` those whose worker vanished."""
+    """A job as its worker has it.
+
+    `attempts` counts this one; `deaths` those whose worker vanished. `generation` is another number in
+    every attempt, from 0, also where one was not counted.
+    """
 
     id: int
     kind: str
@@ -115,6 +114,7 @@ class Work:
     clip_id: str | None
     user_id: int | None
     attempts: int
+    generation: int
     deaths: int
     params: Json
     worker: str
@@ -129,6 +129,7 @@ class Work:
             row.clip_id,
             row.user_id,
             row.attempts,
+            row.result.get("claims", 1) - 1,
             row.result.get("deaths", 0),
             row.params,
             row.worker or "",
@@ -184,8 +185,12 @@ class Queue:
                 "lease_until": self._lease(),
                 "started_at": func.coalesce(Job.started_at, func.now()),
             }
-            if row.state == JobState.RUNNING:
-                values["result"] = {"deaths": row.result.get("deaths", 0) + 1}
+            died = row.state == JobState.RUNNING
+            # Until it is done, its result is what is known of its attempts.
+            values["result"] = {
+                "claims": row.result.get("claims", 0) + 1,
+                "deaths": row.result.get("deaths", 0) + died,
+            }
             await session.execute(update(Job).where(Job.id == row.id).values(values))
             await session.refresh(row)
             return Work.of(row)

@@ -63,6 +63,7 @@ class Confined:
 
     def __init__(self, process: asyncio.subprocess.Process, on_line: Callable[[str], None]) -> None:
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self.pid = process.pid
         self.stdin = process.stdin
         self.stdout = process.stdout
         self._process = process

@@ -13,7 +13,7 @@ from core.service import Service, run
 from core.storage import open_storage
 from recorder import exports
 from recorder.crafts import crafts
-from recorder.jobs import Queue
+from recorder.jobs import Kind, Queue
 from recorder.workers import Workers
 
 
@@ -30,6 +30,7 @@ async def build(service: Service) -> None:
         settings.worker_jobs,
         settings.node_id,
         service.metrics,
+        heavy=frozenset({Kind.TRANSCODE}),
     )
     service.check("postgres", database.check)
     service.check("s3", storage.check)

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import shutil
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -93,7 +93,9 @@ class _Metrics:
 
 @dataclass
 class Workers:
-    """`slots` jobs at once, of the kinds in `crafts`."""
+    """`slots` jobs at once, of the kinds in `crafts`, and one more of a kind that is not `heavy`: whoever
+    asks for an export does not wait for somebody's long transcode.
+    """
 
     queue: Queue
     crafts: Mapping[str, Craft]
@@ -101,6 +103,7 @@ class Workers:
     slots: int
     node: str
     metrics: Metrics
+    heavy: frozenset[str] = frozenset()
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _busy: int = 0
 
@@ -108,14 +111,18 @@ class Workers:
         self._name = f"{self.node}-{secrets.token_hex(4)}"
         self._metrics = _Metrics.of(self.metrics)
         self._folder = self.folder / self._name
+        self._light = [kind for kind in self.crafts if kind not in self.heavy]
+        one_more = self.slots and len(self._light) < len(self.crafts)
+        self._places = self.slots + (1 if one_more else 0)
 
     async def run(self) -> None:
         """Work until cancelled; what is under way then is given back."""
         self._folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         try:
             async with asyncio.TaskGroup() as group:
-                for number in range(self.slots):
-                    group.create_task(self._slot(number), name=f"worker-{number}")
+                for number in range(self._places):
+                    kinds = list(self.crafts) if number < self.slots else self._light
+                    group.create_task(self._slot(number, kinds), name=f"worker-{number}")
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -124,7 +131,7 @@ class Workers:
         await bus.work(JOBS, CONSUMER, [f"{JOBS.prefix}.>"], self._woken, at_once=64)
 
     async def _woken(self, _message: bytes) -> None:
-        if self._busy >= self.slots:
+        if self._busy >= self._places:
             # Another worker may have room; or this one, in a moment.
             raise Unavailable("All slots are busy.")
         self._wake.set()
@@ -137,13 +144,13 @@ class Workers:
                     self._metrics.waiting.labels(state).set(count)
             await asyncio.sleep(15)
 
-    async def _slot(self, number: int) -> None:
+    async def _slot(self, number: int, kinds: Sequence[str]) -> None:
         name = f"{self._name}-{number}"
         while True:
             obey_cancellation()
             self._wake.clear()
             try:
-                work = await self.queue.claim(name, list(self.crafts))
+                work = await self.queue.claim(name, kinds)
             except Unavailable:
                 await asyncio.sleep(RETRY_S)
                 continue

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from PIL import Image, ImageOps, ImageSequence
 
 from core.errors import Invalid, Unavailable
 
+T = TypeVar("T")
 SIZES = (28, 56, 112)
 LARGEST = SIZES[-1]
 # What may be uploaded.
@@ -130,11 +132,17 @@ class Renderer:
 
     async def render(self, data: bytes) -> Rendered:
         """As `render`. Raises Unavailable when too many wait."""
+        return await self.work(render, data)
+
+    async def work(self, make: Callable[[bytes], T], data: bytes) -> T:
+        """What `make` makes of an upload, in turn. Raises what it does, and Unavailable when too many
+        wait.
+        """
         if self._waiting >= MOST_WAITING:
             raise Unavailable("Too many pictures are being made just now.", retry_after=10)
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, render, data)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, make, data)
         finally:
             self._waiting -= 1
 

@@ -1,0 +1,110 @@
+"""What is done about uploads that nobody goes on with, and of which a video was made."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, exists, or_, select, update
+
+from api.uploads.chunks import folder
+from api.uploads.uploads import TRANSCODE
+from core.bus import Bus
+from core.db.engine import Database
+from core.db.video_models import Job, Upload, UploadState, Video, VideoStatus
+from core.errors import DomainError
+from core.events import recorder_question
+from core.logs import logger
+from core.storage import Storage
+
+log = logger(__name__)
+
+INTERVAL_S = 30.0
+BATCH = 100
+# What was completed just now is recorder's already, most likely.
+PATIENCE = timedelta(seconds=20)
+
+
+class Sweep:
+    """Goes over the uploads of the installation. Two that do so at once do no harm."""
+
+    def __init__(self, database: Database, storage: Storage, bus: Bus) -> None:
+        self._database = database
+        self._storage = storage
+        self._bus = bus
+
+    async def run(self) -> None:
+        """Again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            try:
+                await self.once(datetime.now(UTC))
+            except DomainError as error:
+                log.warning("uploads_not_swept", reason=error.message)
+
+    async def once(self, now: datetime) -> None:
+        """Raises Unavailable; what is not done then is done the next time."""
+        await self._ask_again(now)
+        await self._forget_abandoned(now)
+        await self._clear_finished(now)
+
+    async def _ask_again(self, now: datetime) -> None:
+        """Complete uploads that recorder was not told of."""
+        made = exists().where(Job.video_id == Upload.video_id, Job.kind == TRANSCODE)
+        query = select(Upload.id, Upload.video_id).where(
+            Upload.state == UploadState.COMPLETE,
+            Upload.created_at < now - PATIENCE,
+            Upload.video_id.is_not(None),
+            ~made,
+        )
+        async with self._database.session() as session:
+            waiting = (await session.execute(query.limit(BATCH))).all()
+        for upload_id, video_id in waiting:
+            question = {"upload_id": str(upload_id), "video_id": video_id}
+            await self._bus.request(recorder_question("upload.complete"), question)
+
+    async def _forget_abandoned(self, now: datetime) -> None:
+        """Cancelled ones, and those that were not gone on with in time."""
+        late = (Upload.state == UploadState.RECEIVING) & (Upload.expires_at < now)
+        query = select(Upload).where(or_(Upload.state == UploadState.CANCELLED, late))
+        async with self._database.session() as session:
+            rows = (await session.scalars(query.limit(BATCH))).all()
+        for row in rows:
+            async with self._database.session() as session:
+                # From here on nothing is added to it.
+                mine = Upload.id == row.id
+                state = UploadState.CANCELLED
+                await session.execute(update(Upload).where(mine).values(state=state))
+            if row.video_id is not None:
+                question = {"video_id": row.video_id}
+                await self._bus.request(recorder_question("upload.abandon"), question)
+            await self._remove_chunks(row)
+            async with self._database.session() as session:
+                await session.execute(delete(Upload).where(Upload.id == row.id))
+
+    async def _clear_finished(self, now: datetime) -> None:
+        """The files go once there is a video of them, or none will be; the rows some days later."""
+        over = (VideoStatus.READY, VideoStatus.FAILED)
+        query = (
+            select(Upload)
+            .outerjoin(Video, Video.id == Upload.video_id)
+            .where(
+                Upload.state == UploadState.COMPLETE,
+                or_(Upload.chunks != [], Upload.expires_at < now),
+                or_(Video.id.is_(None), Video.status.in_(over)),
+            )
+        )
+        async with self._database.session() as session:
+            rows = (await session.scalars(query.limit(BATCH))).all()
+        for row in rows:
+            await self._remove_chunks(row)
+            async with self._database.session() as session:
+                if row.expires_at < now:
+                    await session.execute(delete(Upload).where(Upload.id == row.id))
+                else:
+                    mine = Upload.id == row.id
+                    await session.execute(update(Upload).where(mine).values(chunks=[]))
+
+    async def _remove_chunks(self, row: Upload) -> None:
+        stored = await self._storage.list(folder(row.id))
+        await self._storage.delete(*(found.key for found in stored))

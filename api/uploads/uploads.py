@@ -1,0 +1,100 @@
+"""Uploads as rows: begun, found, ended."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from core.access import Action, Actor, ChannelRef, authorize
+from core.db.models import Channel, SuspensionScope
+from core.db.video_models import Job, Upload, UploadState, Video
+from core.errors import Forbidden, NotFound, RateLimited
+from core.settings import Settings
+from core.suspensions import standing
+
+TRANSCODE = "transcode"
+MOST_LISTED = 100
+
+
+async def admit(session: AsyncSession, actor: Actor, size: int, settings: Settings) -> None:
+    """Raise Forbidden (`uploading_not_allowed`, `channel_suspended`, `quota_exceeded`) or RateLimited
+    (`too_many_uploads`) unless the actor may begin an upload of `size` bytes.
+    """
+    authorize(actor, Action.UPLOAD_VIDEOS, ChannelRef(actor.id))
+    if SuspensionScope.CHANNEL in await standing(session, actor.id, datetime.now(UTC)):
+        raise Forbidden("Your channel is suspended.", code="channel_suspended")
+    # Uploads that begin side by side are counted one after the other. Not a full lock: recorder adds
+    # the video meanwhile, which refers to this row.
+    mine = select(Channel.id).where(Channel.id == actor.id)
+    await session.execute(mine.with_for_update(key_share=True))
+    open_ones = (
+        Upload.user_id == actor.id,
+        Upload.state == UploadState.RECEIVING,
+        Upload.expires_at > func.now(),
+    )
+    query = select(func.count(), func.coalesce(func.sum(Upload.size), 0)).where(*open_ones)
+    count, pending = (await session.execute(query)).one()
+    if count >= settings.upload_parallel:
+        raise RateLimited(
+            f"You have {count} uploads under way. Finish or cancel one first.",
+            code="too_many_uploads",
+            retry_after=60,
+        )
+    if settings.upload_quota_bytes:
+        stored = select(func.coalesce(func.sum(Video.size_bytes), 0)).where(
+            Video.channel_id == actor.id, Video.purged_at.is_(None)
+        )
+        if int(await session.scalar(stored) or 0) + int(pending) + size > (
+            settings.upload_quota_bytes
+        ):
+            raise Forbidden("This does not fit into your storage.", code="quota_exceeded")
+
+
+def begun(actor: Actor, video_id: int, name: str, size: int, life: timedelta) -> Upload:
+    """A row for an upload that begins."""
+    return Upload(
+        id=uuid.uuid4(),
+        user_id=actor.id,
+        video_id=video_id,
+        name=name,
+        size=size,
+        received=0,
+        chunks=[],
+        state=UploadState.RECEIVING,
+        expires_at=datetime.now(UTC) + life,
+    )
+
+
+async def find(session: AsyncSession, actor: Actor, upload_id: str) -> Upload:
+    """An upload of the actor's. Raises NotFound (`upload_not_found`)."""
+    row = await session.get(Upload, uuid.UUID(upload_id))
+    if row is None or row.user_id != actor.id or row.state == UploadState.CANCELLED:
+        raise NotFound("There is no such upload.", code="upload_not_found")
+    return row
+
+
+async def listed(
+    session: AsyncSession, user_id: int
+) -> Sequence[tuple[Upload, Video | None, Job | None]]:
+    """What somebody uploaded lately, with its video and the job that makes it."""
+    newest = (
+        select(func.max(Job.id))
+        .where(Job.video_id == Upload.video_id, Job.kind == TRANSCODE)
+        .correlate(Upload)
+        .scalar_subquery()
+    )
+    job = aliased(Job)
+    query = (
+        select(Upload, Video, job)
+        .outerjoin(Video, Video.id == Upload.video_id)
+        .outerjoin(job, and_(job.id == newest))
+        .where(Upload.user_id == user_id, Upload.state != UploadState.CANCELLED)
+        .order_by(Upload.created_at.desc())
+        .limit(MOST_LISTED)
+    )
+    return [(row[0], row[1], row[2]) for row in (await session.execute(query)).all()]
