@@ -248,8 +248,8 @@ class _Cutter:
         return index
 
     def same_run(self, index: int, other: int) -> bool:
-        return (
-            0 <= other < len(self.slots) and self._run_begin(index) <= other <= self._run_end(index)
+        return 0 <= other < len(self.slots) and self._run_begin(index) <= other <= self._run_end(
+            index
         )
 
     # Media time
@@ -542,9 +542,7 @@ class _Run:
                 raise NothingThereError("neither picture nor sound")
             length = kept[-1][1].time + kept[-1][1].duration - kept[0][1].time
             samples = [sample for _, sample in kept]
-            self._cutter.pieces.append(
-                Copy(index, kept[0][0], _micros(length, track), (), samples)
-            )
+            self._cutter.pieces.append(Copy(index, kept[0][0], _micros(length, track), (), samples))
         if not begins:
             raise NothingThereError("no frame lies between the ends")
         return begins[0]

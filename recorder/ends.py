@@ -6,20 +6,24 @@ encoded frames can also lie in one file with one decoder configuration.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import struct
-import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import IO
+from dataclasses import dataclass
 
 import ffmpeg
 
 from core.errors import Unavailable
+from core.logs import logger
 from recorder.cutting import Copy, Encode
 from recorder.fmp4 import Init, Sample, Track, chunk, read_init, read_segment, with_config
+from recorder.sandbox import Limits, TooLong, confined
 
-TIMEOUT_S = 30.0
+log = logger(__name__)
+
+#: For some seconds of pictures, at most those between two keyframes.
+LIMITS = Limits(wall_s=30, cpu_s=60)
 #: Of an H.264 source's parameter sets, which nearly always have id 0, and of ours.
 OWN_SPS_ID = 29
 _PROFILES = {66: "baseline", 77: "main", 100: "high", 110: "high10", 122: "high422", 244: "high444"}
@@ -89,42 +93,35 @@ def argv(program: str, track: Track, first: int, last: int) -> list[str]:
     ]
 
 
-def run(command: Sequence[str], data: bytes) -> bytes:
-    """What the program makes of `data`. Blocks. Raises EncodingFailed."""
-    with _memory_file() as stdin, _memory_file() as stdout, _memory_file() as stderr:
-        stdin.write(data)
+async def run(command: Sequence[str], data: bytes) -> bytes:
+    """What the program makes of `data`, confined. Raises EncodingFailed."""
+    with os.fdopen(os.memfd_create("cut"), "w+b", buffering=0) as stdin:
+        await asyncio.to_thread(stdin.write, data)
         stdin.seek(0)
         try:
-            done = subprocess.run(  # noqa: S603 - an argument list of our own
-                command,
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                timeout=TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise EncodingFailed("Encoding took too long.") from error
-        stderr.seek(0)
-        if done.returncode:
-            words = stderr.read().decode("utf-8", "replace")[-300:]
-            raise EncodingFailed(f"The ends of the cut could not be encoded: {words}")
-        stdout.seek(0)
-        return stdout.read()
+            async with confined(
+                command, LIMITS, stdin=stdin.fileno(), stdout=asyncio.subprocess.PIPE
+            ) as running:
+                answer = await running.stdout.read() if running.stdout is not None else b""
+                status = await running.wait()
+        except TooLong as error:
+            raise EncodingFailed("Encoding the ends of the cut took too long.") from error
+        except OSError as error:
+            raise EncodingFailed("The encoder cannot be started.") from error
+    if status:
+        log.warning("cut_not_encoded", status=status, stderr=list(running.tail)[-3:])
+        raise EncodingFailed("The ends of the cut could not be encoded.")
+    return answer
 
 
-def _memory_file() -> IO[bytes]:
-    return os.fdopen(os.memfd_create("cut"), "w+b", buffering=0)
-
-
-def encode(program: str, piece: Encode, init: Init) -> Made:
-    """Encode a piece. Blocks. Raises EncodingFailed."""
+async def encode(program: str, piece: Encode, init: Init) -> Made:
+    """Encode a piece. Raises EncodingFailed."""
     track = init.video
     if track is None:
         raise EncodingFailed("There is no picture to encode.")
     fed, moved = _rebased(piece.feed)
     command = argv(program, track, piece.shown[0] + moved, piece.shown[-1] + moved)
-    data = run(command, init.data + chunk(1, [(track.id, fed)]))
+    data = await run(command, init.data + chunk(1, [(track.id, fed)]))
     try:
         answer = read_init(data)
         samples = [s for found in read_segment(answer, data).samples.values() for s in found]

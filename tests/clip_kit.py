@@ -66,7 +66,13 @@ class Stored:
 
 def published(sample: Sample, *more: Sample) -> Published:
     """What the packager makes of a broadcast; `more` are its parts after reconnects."""
+    return packaged(sample, *more)["source"]
+
+
+def packaged(sample: Sample, *more: Sample, rung: str = "180p") -> dict[str, Published]:
+    """All renditions: the source, a `rung` that is the same again, and the sound alone."""
     session = Session()
+    session.stream.add_rendition(rung)
     for number, part in enumerate((sample, *more)):
         if number:
             session.cut()
@@ -76,9 +82,10 @@ def published(sample: Sample, *more: Sample) -> Published:
             head += (tag.time & 0xFFFFFF).to_bytes(3, "big") + bytes([tag.time >> 24]) + bytes(3)
             data += head + tag.payload + (len(tag.payload) + 11).to_bytes(4, "big")
         session.feed(data, ms=1000)
+        session.feed(data, rung)
     session.end()
     assert not [fault for fault in session.faults if fault.fatal]
-    return session["source"]
+    return {name: session[name] for name in ("source", rung, "audio")}
 
 
 def stored(rendition: Published, numbers: Sequence[int]) -> Stored:
@@ -148,7 +155,7 @@ class Cut:
         return runs
 
 
-def carry_out(stored: Stored, plan: Plan, program: str) -> Cut:
+async def carry_out(stored: Stored, plan: Plan, program: str) -> Cut:
     """Make what the plan says."""
     parts = []
     for piece in plan.pieces:
@@ -161,6 +168,6 @@ def carry_out(stored: Stored, plan: Plan, program: str) -> Cut:
             parts.append((init, made.data, piece.duration))
         else:
             assert isinstance(piece, Encode)
-            made = ends.encode(program, piece, read_init(init))
+            made = await ends.encode(program, piece, read_init(init))
             parts.append((made.init or init, made.data, piece.duration))
     return Cut(parts)

@@ -31,22 +31,23 @@ def made(name: str) -> Stored:
     return stored(published(sample), sample.numbers)
 
 
-def check(content: Stored, start: float, end: float, toolchain: Toolchain) -> Cut:
+async def check(content: Stored, start: float, end: float, toolchain: Toolchain) -> Cut:
     plan = content.plan(start, end)
-    cut = carry_out(content, plan, str(toolchain.ffmpeg()))
+    cut = await carry_out(content, plan, str(toolchain.ffmpeg()))
     wanted = content.wanted(start, end)
     assert cut.numbers() == wanted
     sounds = cut.sounds()
     for before, after in zip(sounds, sounds[1:], strict=False):
         assert before[1] == pytest.approx(after[0], abs=1e-6), "sound has a gap or is doubled"
     assert sum(part[2] for part in cut.parts) == plan.duration
-    # A segment that is taken whole may begin with the encoder's priming, a frame before its picture.
-    early = isinstance(plan.pieces[0], Refer | Copy)
-    assert len(content.heard(start, end)) in (len(sounds), len(sounds) - early)
+    # A segment that is taken whole may begin with the encoder's priming, a frame before its picture, and
+    # miss one that reached the packager late.
+    whole = [isinstance(piece, Refer) for piece in (plan.pieces[-1], plan.pieces[0])]
+    assert -whole[0] <= len(sounds) - len(content.heard(start, end)) <= whole[1]
     return cut
 
 
 @pytest.mark.parametrize("start, end", CUTS)
 @pytest.mark.parametrize("name", RECIPES)
-def test_frames(name: str, start: float, end: float, toolchain: Toolchain) -> None:
-    check(made(name), start, end, toolchain)
+async def test_frames(name: str, start: float, end: float, toolchain: Toolchain) -> None:
+    await check(made(name), start, end, toolchain)
