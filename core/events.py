@@ -17,9 +17,10 @@ SUBJECT_PREFIX = "footlight.events"
 # A question, by request and reply: {channel_id} → {ended}. Every node of ingest hears it, and the one
 # that has the channel's stream answers once it has ended.
 END_STREAM = "footlight.rpc.ingest.end_stream"
-# A question, by request and reply: {session} → {segments: [{rendition, msn, init, start_s, duration_s, pdt,
-# discontinuity, parts}]}: what is published of the segments that are not finished. Their files lie in the
-# media folder of the node that answers.
+# A question, by request and reply: {session} → {complete, segments: [{rendition, msn, init, start_s,
+# duration_s, pdt, discontinuity, parts}]}: the number of the source's last whole segment, and what is
+# published of the segments that are not finished. Their files lie in the media folder of the node that
+# answers.
 OPEN_SEGMENTS = "footlight.rpc.ingest.open_segments"
 # A question: {op, channel_id, actor, …} → what came of it. One of the chat processes decides, and it
 # holds on all of them when the answer comes (docs/protocols/chat.md).

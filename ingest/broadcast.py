@@ -323,6 +323,11 @@ class Broadcast:
         if segment.rendition == SOURCE and self.info is not None and self.watch.due():
             self._tasks.spawn(self.watch.photograph(segment, self.info), f"picture-{self.session}")
 
+    @property
+    def complete_msn(self) -> int:
+        """The number of the source's last whole segment, -1 before the first."""
+        return self._live.complete_msn
+
     def open_segments(self) -> list[OpenSegment]:
         """What viewers can see of the segments that are not finished."""
         return self._live.open_segments()

@@ -164,11 +164,12 @@ class Director:
         return {"ended": True}
 
     async def open_segments(self, question: dict[str, Any]) -> dict[str, Any] | None:
-        """`{session}` → `{segments}` (core.events.OPEN_SEGMENTS); None when another node has it."""
+        """`{session}` → `{complete, segments}` (core.events.OPEN_SEGMENTS); None when another node has it."""
         show = self.shows.get(str(question["session"]))
         if show is None:
             return None
         return {
+            "complete": show.broadcast.complete_msn,
             "segments": [
                 {
                     "rendition": segment.rendition,
@@ -181,7 +182,7 @@ class Director:
                     "parts": segment.parts,
                 }
                 for segment in show.broadcast.open_segments()
-            ]
+            ],
         }
 
     def flowing(self, now: float) -> set[str]:

@@ -28,8 +28,8 @@ from recorder.ends import merged_avc
 from recorder.exports import Part, write_mp4
 from recorder.fmp4 import read_init, with_config
 from recorder.jobs import Failure, Kind, Outcome, Work
-from recorder.refusals import Refused
 from recorder.material import Facts, Materials
+from recorder.refusals import Refused
 from recorder.timeline import Entry, Timeline
 from recorder.workers import Craft, Task
 

@@ -128,11 +128,11 @@ class Materials:
         local = video.node == self.node and video.session is not None
         deadline = time.monotonic() + SPOOLED_WITHIN_S
         while True:
-            opened = await self._open(video) if local else []
+            opened, complete = await self._open(video) if local else ([], -1)
             spooled = await asyncio.to_thread(self._spooled, video, SOURCE) if local else []
             stored = await self._stored(video, start_s, length_s)
             held = _joined(stored, spooled, opened)
-            if not _has_hole(held) or time.monotonic() > deadline:
+            if not _lacks(held, complete) or time.monotonic() > deadline:
                 end_s = held[-1].entry.end_s if held else 0.0
                 return Material(SOURCE, tuple(held), end_s)
             await asyncio.sleep(LOOK_AGAIN_S)
@@ -220,8 +220,8 @@ class Materials:
             found.append(_local(video, rendition, entry, (path.with_suffix(".m4s"),), folder))
         return found
 
-    async def _open(self, video: Facts) -> list[Held]:
-        """What is published of the segment that is not finished."""
+    async def _open(self, video: Facts) -> tuple[list[Held], int]:
+        """What is published of the segment that is not finished, and the number of the last that is."""
         try:
             answer = await self._bus.request(
                 OPEN_SEGMENTS, {"session": video.session}, OPEN_TIMEOUT_S
@@ -229,10 +229,10 @@ class Materials:
         except Unavailable as error:
             # Without ingest nothing is added to it either.
             log.warning("open_segment_unknown", video=video.id, reason=error.message)
-            return []
+            return [], -1
         folder = self._media / str(video.session) / SOURCE
         found: list[Any] = answer["segments"]
-        return [
+        held = [
             _local(
                 video,
                 SOURCE,
@@ -246,6 +246,7 @@ class Materials:
             for each in found
             if each["rendition"] == SOURCE
         ]  # fmt: skip
+        return held, int(answer["complete"])
 
 
 async def _timeline(session: Any, video_id: int) -> Timeline:
@@ -284,7 +285,9 @@ def _joined(stored: Sequence[Held], spooled: Sequence[Held], opened: Sequence[He
     return [found[msn] for msn in sorted(found) if msn >= first]
 
 
-def _has_hole(held: Sequence[Held]) -> bool:
-    """Whether a segment is on its way from one place to the next."""
+def _lacks(held: Sequence[Held], complete: int) -> bool:
+    """Whether a segment is on its way from one place to the next. `complete` is the last whole one."""
     numbers = [each.entry.msn for each in held[-3:]]
-    return any(b != a + 1 for a, b in pairwise(numbers))
+    return any(b != a + 1 for a, b in pairwise(numbers)) or (
+        complete >= 0 and (not numbers or numbers[-1] < complete)
+    )

@@ -330,6 +330,11 @@ class LiveStream:
         self._events.clear()
         return events
 
+    @property
+    def complete_msn(self) -> int:
+        """The number of the source's last whole segment, -1 before the first."""
+        return self._renditions[self._source].complete_msn
+
     def open_segments(self) -> list[OpenSegment]:
         """What is published of the segments that are not finished."""
         found = (rendition.open_segment() for rendition in self._renditions.values())

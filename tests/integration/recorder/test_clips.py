@@ -156,10 +156,17 @@ class Studio:
         ]  # fmt: skip
         async with self.database.session() as session:
             row = Video(
-                channel_id=self.user, kind=VideoKind.BROADCAST, status=status, title="A broadcast",
-                published_at=func.now(), started_at=NOON, renditions=described, width=320,
-                height=180, **columns,
-            )  # fmt: skip
+                channel_id=self.user,
+                kind=VideoKind.BROADCAST,
+                status=status,
+                title="A broadcast",
+                published_at=func.now(),
+                started_at=NOON,
+                renditions=described,
+                width=320,
+                height=180,
+                **columns,
+            )
             session.add(row)
             await session.flush()
             return row.id
@@ -183,9 +190,15 @@ class Studio:
             (folder / "init-0.mp4").write_bytes(published.files["init-0.mp4"])
         for segment in published.segments[archived : archived + spooled]:
             note = SegmentNote(
-                segment.msn, segment.start, segment.duration, NOON + timedelta(seconds=segment.start),
-                False, segment.init_name, len(segment.data), "",
-            )  # fmt: skip
+                segment.msn,
+                segment.start,
+                segment.duration,
+                NOON + timedelta(seconds=segment.start),
+                False,
+                segment.init_name,
+                len(segment.data),
+                "",
+            )
             (spool / f"{segment.msn}.m4s").write_bytes(segment.data)
             (spool / f"{segment.msn}.json").write_bytes(note.encode())
         growing = published.segments[archived + spooled]
@@ -201,7 +214,11 @@ class Studio:
         }  # fmt: skip
 
         async def opened(question: dict[str, Any]) -> dict[str, Any] | None:
-            return {"segments": [answer]} if question["session"] == session_name else None
+            return (
+                {"segments": [answer], "complete": growing.msn - 1}
+                if question["session"] == session_name
+                else None
+            )
 
         await self.bus.respond(OPEN_SEGMENTS, opened)
         return number
@@ -221,15 +238,20 @@ class Studio:
                     init=entry.init,
                     discontinuity=entry.discontinuity,
                     pdt=entry.pdt,
-                )  # fmt: skip
+                )
             )
 
 
 def entry_of(segment: Any) -> Entry:
     return Entry(
-        segment.msn, segment.start, segment.duration, len(segment.data), segment.init_name,
-        segment.discontinuity, NOON + timedelta(seconds=segment.start),
-    )  # fmt: skip
+        segment.msn,
+        segment.start,
+        segment.duration,
+        len(segment.data),
+        segment.init_name,
+        segment.discontinuity,
+        NOON + timedelta(seconds=segment.start),
+    )
 
 
 @asynccontextmanager
@@ -266,9 +288,11 @@ async def studio(
     servers: RunningServers, toolchain: Toolchain, tmp_path: Path
 ) -> AsyncIterator[Studio]:
     settings = servers.settings(
-        node_id="here", spool_dir=tmp_path / "spool", media_dir=tmp_path / "media",
+        node_id="here",
+        spool_dir=tmp_path / "spool",
+        media_dir=tmp_path / "media",
         ffmpeg_path=toolchain.ffmpeg(),
-    )  # fmt: skip
+    )
     async with opened(settings) as made:
         yield made
 
@@ -405,7 +429,7 @@ async def test_nothing_half_is_left(studio: Studio, monkeypatch: pytest.MonkeyPa
                 start_s=0,
                 duration_s=6,
                 created_at=NOON,
-            )  # fmt: skip
+            )
         )
     async with studio.database.session() as session:
         dead = await session.scalar(select(Clip.id).where(Clip.video_id == video))
@@ -440,9 +464,9 @@ async def test_two_machines(studio: Studio) -> None:
     )
     async with opened(other) as far:
         question = {
-            "actor": {"id": str(studio.user)}, "video_id": video, "start_s": 6.0,
+            "actor": {"id": str(studio.user)}, "video_id": video, "start_s": 5.0,
             "duration_s": 5.0, "title": "",
         }  # fmt: skip
         answer = await far.clips.create(question)
     clip = await studio.clip(answer["clip_id"])
-    assert await shown(studio, clip) == source().wanted(6.0, 11.0)
+    assert await shown(studio, clip) == source().wanted(5.0, 10.0)
