@@ -176,6 +176,8 @@ def errors_of(operation: Operation) -> dict[HTTPStatus, list[str]]:
         add(HTTPStatus.UNPROCESSABLE_ENTITY, *words)
     if operation.body is not None or operation.query is not None:
         add(HTTPStatus.UNPROCESSABLE_ENTITY, "field_missing", "unknown_field", "invalid_field")
+    if operation.query is not None and _takes_text(operation.query):
+        add(HTTPStatus.UNPROCESSABLE_ENTITY, "too_short", "too_long", "invalid_character")
     if operation.query is not None and "cursor" in operation.query.model_fields:
         add(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor")
     if operation.auth is not Auth.ANYONE:
@@ -195,6 +197,17 @@ def errors_of(operation: Operation) -> dict[HTTPStatus, list[str]]:
         add(status, *codes)
     add(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
     return dict(sorted(errors.items()))
+
+
+def _takes_text(query: type[BaseModel]) -> bool:
+    fields = query.model_json_schema()["properties"]
+    kinds = (
+        kind
+        for name, field in fields.items()
+        if name != "cursor"
+        for kind in field.get("anyOf", [field])
+    )
+    return any(kind.get("type") == "string" and "enum" not in kind for kind in kinds)
 
 
 def _responses(operation: Operation, schemas: dict[Any, Document]) -> Document:

@@ -42,15 +42,19 @@ _NOT_FOUND = {HTTPStatus.NOT_FOUND: ("clip_not_found",)}
     status=201,
     errors={
         HTTPStatus.FORBIDDEN: ("banned",),
-        HTTPStatus.NOT_FOUND: ("channel_not_found", "video_not_found"),
+        HTTPStatus.NOT_FOUND: (
+            *("channel_not_found", "video_not_found"),
+            *("not_recorded", "segment_moved"),
+        ),
         HTTPStatus.CONFLICT: ("stream_offline", "video_not_ready"),
-        HTTPStatus.UNPROCESSABLE_ENTITY: ("out_of_range",),
+        HTTPStatus.UNPROCESSABLE_ENTITY: ("not_recorded", "clip_too_short", "clip_too_long"),
         HTTPStatus.TOO_MANY_REQUESTS: ("rate_limited",),
+        HTTPStatus.SERVICE_UNAVAILABLE: ("clip_failed", "not_stored_yet"),
     },
 )
 async def create_clip(call: Call[ClipBody, None]) -> ClipDetail:
-    """Exact to the frame at both ends. It plays when its `status` is `ready`, a second or two later,
-    and stays when the video goes. Whoever is banned from the channel's chat cuts nothing of it.
+    """Exact to the frame at both ends. It plays when the answer comes, a second or two later, and
+    stays when the video goes. Whoever is banned from the channel's chat cuts nothing of it.
     """
     body, actor = call.body, call.actor
     await call.api.limiter.charge(

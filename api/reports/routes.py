@@ -177,7 +177,7 @@ async def release_report(call: Call[None, None]) -> ReportView:
             "outranked",
             *UNDELETABLE,
         ),
-        HTTPStatus.CONFLICT: ("report_decided",),
+        HTTPStatus.CONFLICT: ("report_decided", "video_live"),
         HTTPStatus.UNPROCESSABLE_ENTITY: ("nothing_to_remove", *UNDELETABLE),
         HTTPStatus.TOO_MANY_REQUESTS: ("rate_limited",),
         **_NOT_FOUND,

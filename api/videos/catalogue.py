@@ -285,7 +285,7 @@ async def restore_video(call: Call[None, None]) -> VideoDetail:
         **NOT_FOUND,
         **OWNERS,
         HTTPStatus.CONFLICT: ("video_not_ready",),
-        HTTPStatus.UNPROCESSABLE_ENTITY: ("out_of_range",),
+        HTTPStatus.UNPROCESSABLE_ENTITY: ("not_recorded", "clip_too_short"),
         HTTPStatus.TOO_MANY_REQUESTS: ("rate_limited",),
     },
 )

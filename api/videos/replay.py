@@ -22,10 +22,12 @@ from api.videos.catalogue import watchable_video
 from api.videos.schemas import MOST_S
 from core.db.models import ChatMessage
 from core.db.video_models import Video, VideoChat, VideoMessage, VideoSegment, VideoStatus
-from core.replays import Window, runs, windows
+from core.replays import PRESSED, Window, runs, windows
 
 # The rendition whose times are the video's.
 SOURCE = "source"
+# No reconnect takes longer.
+LONGEST_GAP_S = 86400
 
 
 class ReplayQuery(Query, populate_by_name=True):
@@ -179,6 +181,8 @@ async def _running(session: AsyncSession, video: Video, part: Part) -> list[Said
 async def _windows(
     session: AsyncSession, video: Video, from_s: float, to_s: float
 ) -> Sequence[Window]:
+    # What was said in a gap stands a little behind the end of what was before it.
+    from_s -= PRESSED * LONGEST_GAP_S
     if video.status != VideoStatus.LIVE:
         return [w for w in windows(video.spans) if w.start_s + w.duration_s >= from_s]
     segments = await session.execute(
@@ -191,7 +195,7 @@ async def _windows(
         )
         .order_by(VideoSegment.msn)
     )
-    return windows(runs(segments.tuples()))
+    return windows(runs(segments))
 
 
 def page_of(said: Sequence[Said], asked: ReplayQuery, *, offset_s: float = 0.0) -> ReplayPage:

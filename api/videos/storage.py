@@ -202,10 +202,12 @@ class RemovalQuery(Query):
     "/admin/videos/{id}",
     "Remove a video",
     query=RemovalQuery,
-    errors={**NOT_FOUND, **OWNERS},
+    errors={**NOT_FOUND, **OWNERS, HTTPStatus.CONFLICT: ("video_live",)},
 )
 async def remove_video(call: Call[None, RemovalQuery]) -> None:
-    """At once and for good, with all that is stored of it. For the site's moderators and admins."""
+    """At once and for good, with all that is stored of it. For the site's moderators and admins. A
+    running broadcast is ended first.
+    """
     authorize_site(call.actor, SiteAction.REMOVE_VIDEOS)
     async with call.api.database.session() as session:
         video = (await find_video(session, call.id())).video

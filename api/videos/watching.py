@@ -51,8 +51,7 @@ async def get_position(call: Call[None, None]) -> PositionView:
     """Where to go on. It is there for videos that one may watch."""
     async with call.api.database.session() as session:
         query = (
-            select(VideoPosition)
-            .select_from(Video)
+            select(Video.id, VideoPosition)
             .outerjoin(
                 VideoPosition,
                 (VideoPosition.video_id == Video.id) & (VideoPosition.user_id == call.actor.id),
@@ -62,10 +61,10 @@ async def get_position(call: Call[None, None]) -> PositionView:
         row = (await session.execute(query)).one_or_none()
     if row is None:
         raise no_video()
-    found = row[0]
-    if found is None:
+    position = row.VideoPosition
+    if position is None:
         return PositionView(at_s=0, updated_at=None)
-    return PositionView(at_s=found.at_s, updated_at=found.updated_at)
+    return PositionView(at_s=position.at_s, updated_at=position.updated_at)
 
 
 @videos.put(

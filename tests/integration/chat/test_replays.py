@@ -140,12 +140,6 @@ async def test_what_was_just_said_is_there(world: World, chat: Chat) -> None:
     assert [row.text for row in rows] == [f"number {number}" for number in range(5)]
 
 
-@pytest.fixture
-def metrics(settings: Settings) -> ChatMetrics:
-    """Of nobody."""
-    return ChatMetrics(Metrics("test"))
-
-
 async def test_a_kill_in_the_middle(world: World, settings: Settings) -> None:
     """Without a chat service: batch by batch, as its processes make them."""
     channel, ann = await world.person("c"), await world.person("a")
@@ -185,7 +179,7 @@ async def test_no_event_came(world: World, settings: Settings) -> None:
         await session.execute(update(Video).where(Video.id == video_id).values(spans=spans))
     async with open_redis(settings) as redis:
         store = Store(redis)
-        history = History(store, world.database, settings, ChatMetrics(Metrics("test")))
+        history = History(store, world.database, settings, ChatMetrics(Metrics()))
         found = replays.Replays(world.database, store, history)
         await found.look()
         await found.copy_waiting()
@@ -209,7 +203,7 @@ async def test_retention_waits_for_the_copy(world: World, settings: Settings) ->
         await replays._note(session, Video.id == video_id)
     async with open_redis(settings) as redis:
         store = Store(redis)
-        history = History(store, world.database, settings, ChatMetrics(Metrics("test")))
+        history = History(store, world.database, settings, ChatMetrics(Metrics()))
         await history.partitions(datetime.now(UTC))
         async with world.database.session() as session:
             mine = ChatMessage.channel_id == channel.id
