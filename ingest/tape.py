@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ class Tape:
         #: Whether it was ever to be seen; what was not leaves no video.
         self._aired = False
         self._identity: dict[str, Any] = {}
+        #: What was ever described, by name: a rung that ended, or is not back yet, was recorded too.
+        self._known: dict[str, dict[str, Any]] = {}
 
     def begin(self) -> None:
         """Record a new session, if there is room."""
@@ -59,7 +62,10 @@ class Tape:
         """The recording of an earlier life, if there was one and it has not ended."""
         self._recording = self._kit.spool.take_up(self._session)
         if self._recording is not None:
-            self._aired = (self._recording.folder / SOURCE_FILE).exists()
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                source = Source.decode((self._recording.folder / SOURCE_FILE).read_bytes())
+                self._aired = True
+                self._known = {each["name"]: dict(each) for each in source.renditions}
         return self._recording
 
     def recall(self, folder: Path, live: LiveStream, events: list[Event]) -> None:
@@ -108,16 +114,16 @@ class Tape:
         stream_id = self._identity.get("stream_id")
         if self._recording is None or not self._aired or stream_id is None:
             return
-        renditions = tuple(
-            {
+        for each in live.variants():
+            self._known[each.name] = {
                 "name": each.name,
                 "codecs": each.codecs,
                 "width": each.width,
                 "height": each.height,
                 "frame_rate": round(each.frame_rate, 3),
             }
-            for each in live.variants()
-        )
+        if not self._known:
+            return
         self._recording.describe(
             Source(
                 session=self._session,
@@ -125,7 +131,7 @@ class Tape:
                 channel_id=self._identity["channel_id"],
                 node=self._kit.settings.node_id,
                 target_s=target_s,
-                renditions=renditions,
+                renditions=tuple(self._known.values()),
             )
         )
 

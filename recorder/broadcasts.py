@@ -176,10 +176,12 @@ async def segments(
         # The least of them: what is read twice is passed over.
         query = query.where(VideoSegment.msn > min(after.values()))
     found: dict[str, list[Entry]] = {}
-    for rendition, *fields in (await session.execute(query)).tuples():
-        entry = Entry._make((*fields, None, False))
-        if not after or entry.msn > after.get(rendition, -1):
-            found.setdefault(rendition, []).append(entry)
+    for row in await session.execute(query):
+        if not after or row.msn > after.get(row.rendition, -1):
+            entry = Entry(
+                row.msn, row.start_s, row.duration_s, row.size, row.init, row.discontinuity, row.pdt
+            )
+            found.setdefault(row.rendition, []).append(entry)
     return found
 
 

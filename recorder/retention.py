@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import delete, func, or_, select, text, update
+from sqlalchemy import Integer, cast, delete, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.bus import obey_cancellation
@@ -92,7 +92,7 @@ class Retention:
             await self._mark_old(session)
 
     async def _mark_old(self, session: AsyncSession) -> None:
-        days = func.coalesce(Channel.retention_days, self._days)
+        days = cast(func.coalesce(Channel.retention_days, self._days), Integer)
         old = (
             select(Video.id)
             .join(Channel, Channel.id == Video.channel_id)

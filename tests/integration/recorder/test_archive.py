@@ -15,6 +15,7 @@ from core.db.video_models import VideoStatus, VideoTimeline
 from core.errors import Unavailable
 from core.spool import SOURCE_FILE
 from core.storage import open_storage
+from ingest.spool import Recording
 from recorder.timeline import Timeline
 from tests.harness import RunningServers, eventually_async
 from tests.integration.recorder.archive_kit import (
@@ -107,8 +108,11 @@ async def test_what_is_handed_over_again_is_not_stored_again(bench: Wired) -> No
     stream.recording.end()
     await stream.stored()
     stream.folder.mkdir()
-    stream.segments(1, 2)
-    await stream.stored()
+    again = Broadcast(
+        bench, Recording(bench.spool, stream.session), stream.channel_id, stream.stream_id, ""
+    )
+    again.segments(1, 2)
+    await again.stored()
     assert spooled(stream) == []
     ready = await bench.video(stream.session)
     assert ready is not None and ready.duration_s == 8.0
