@@ -10,8 +10,11 @@ import { DirectoryPage } from './pages/directory';
 import {
   AdminPage,
   ChannelPage,
+  ChannelTabPage,
+  ClipPage,
   DashboardChatPage,
   DashboardPage,
+  DashboardVideosPage,
   ForgotPage,
   LoginPage,
   ModerationPage,
@@ -20,6 +23,9 @@ import {
   RegisterPage,
   ResetPage,
   SettingsPage,
+  UploadPage,
+  VideoPage,
+  VideosPage,
 } from './pages/lazy';
 import { NotFoundPage } from './pages/not-found';
 import css from './app.module.css';
@@ -49,6 +55,7 @@ function BareRoutes() {
       <Route path="/overlay/chat/:login">
         {({ login }) => <OverlayPage login={login.toLowerCase()} />}
       </Route>
+      <Route path="/embed/clips/:id">{({ id }) => <ClipPage id={id} bare />}</Route>
       <Route path="/:login/chat">{({ login }) => <PopoutPage login={login.toLowerCase()} />}</Route>
     </Switch>
   );
@@ -57,6 +64,13 @@ function BareRoutes() {
 function ChannelRoute({ login }: { login: string }) {
   const known = channelLogin(`/${login}`);
   return known === null ? <NotFoundPage /> : <ChannelPage key={known} login={known} />;
+}
+
+function ChannelTabRoute({ login, tab }: { login: string; tab: string }) {
+  const known = channelLogin(`/${login}`);
+  const shown = (['videos', 'clips', 'about'] as const).find((name) => name === tab);
+  if (known === null || shown === undefined) return <NotFoundPage />;
+  return <ChannelTabPage key={known} login={known} tab={shown} />;
 }
 
 export function App() {
@@ -111,6 +125,19 @@ export function App() {
                   <DashboardPage />
                 </SignedIn>
               </Route>
+              <Route path="/videos" component={VideosPage} />
+              <Route path="/videos/:id">{({ id }) => <VideoPage key={id} id={id} />}</Route>
+              <Route path="/clips/:id">{({ id }) => <ClipPage key={id} id={id} />}</Route>
+              <Route path="/dashboard/videos">
+                <SignedIn>
+                  <DashboardVideosPage />
+                </SignedIn>
+              </Route>
+              <Route path="/dashboard/upload">
+                <SignedIn>
+                  <UploadPage />
+                </SignedIn>
+              </Route>
               <Route path="/dashboard/chat">
                 <SignedIn>
                   <DashboardChatPage />
@@ -129,6 +156,9 @@ export function App() {
                     <AdminPage area={area ?? 'reports'} />
                   </SignedIn>
                 )}
+              </Route>
+              <Route path="/:login/:tab">
+                {({ login, tab }) => <ChannelTabRoute login={login} tab={tab} />}
               </Route>
               <Route path="/:login">{({ login }) => <ChannelRoute login={login} />}</Route>
               <Route>

@@ -154,10 +154,11 @@ export type ReportReason =
   | 'other';
 
 export interface NewReport {
-  kind: 'user' | 'message' | 'stream';
+  kind: 'user' | 'message' | 'stream' | 'video';
   user?: string;
   channel?: string;
   message?: string;
+  video?: string;
   reason: ReportReason;
   text?: string;
 }

@@ -1,4 +1,5 @@
 import { type ReactNode, useEffect, useId, useRef } from 'react';
+import { cx } from '../lib/cx';
 import { Button } from './button';
 import css from './ui.module.css';
 
@@ -8,12 +9,15 @@ export function Dialog({
   title,
   children,
   actions,
+  wide = false,
   onClose,
 }: {
   open: boolean;
   title: string;
   children: ReactNode;
   actions?: ReactNode;
+  /** For something to look at, not only to read. */
+  wide?: boolean;
   onClose: () => void;
 }) {
   const ref = useRef<HTMLDialogElement>(null);
@@ -26,7 +30,7 @@ export function Dialog({
   return (
     <dialog
       ref={ref}
-      className={css.dialog}
+      className={cx(css.dialog, wide && css.dialogWide)}
       aria-labelledby={heading}
       onClose={onClose}
       onCancel={onClose}

@@ -28,6 +28,13 @@ export function Header() {
           <Link href="/" className={css.link} aria-current={path === '/' ? 'page' : undefined}>
             Live
           </Link>
+          <Link
+            href="/videos"
+            className={css.link}
+            aria-current={path.startsWith('/videos') ? 'page' : undefined}
+          >
+            Videos
+          </Link>
         </nav>
         <div className={css.side}>
           {session.status === 'signed-in' ? (
@@ -77,6 +84,7 @@ function AccountMenu({ user }: { user: User }) {
   const entries: { icon: IconName; label: string; href: string }[] = [
     { icon: 'user', label: 'Your channel', href: `/${user.login}` },
     { icon: 'broadcast', label: 'Dashboard', href: '/dashboard' },
+    { icon: 'film', label: 'Your videos', href: '/dashboard/videos' },
     { icon: 'settings', label: 'Settings', href: '/settings' },
     ...(user.role === 'admin' || user.role === 'moderator'
       ? [{ icon: 'shield', label: 'Administration', href: '/admin' } as const]

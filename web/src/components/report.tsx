@@ -8,6 +8,8 @@ import { FormFault } from './ui';
 import css from './ui.module.css';
 import { useSending } from './use-sending';
 
+type About = Omit<NewReport, 'reason' | 'text'>;
+
 export const REASONS: Record<ReportReason, string> = {
   spam: 'Spam or scam',
   harassment: 'Harassment or bullying',
@@ -20,14 +22,14 @@ export const REASONS: Record<ReportReason, string> = {
   other: 'Something else',
 };
 
-/** Tell the people who run the site about a person, a message or a stream. */
+/** Tell the people who run the site about a person, a message, a stream or a video. */
 export function ReportDialog({
   about,
   what,
   onClose,
 }: {
   /** Null while it is closed. */
-  about: Pick<NewReport, 'kind' | 'user' | 'channel' | 'message'> | null;
+  about: About | null;
   /** "Bea", "this message of Bea". */
   what: string;
   onClose: () => void;
@@ -39,13 +41,7 @@ export function ReportDialog({
   );
 }
 
-function ReportForm({
-  about,
-  onClose,
-}: {
-  about: Pick<NewReport, 'kind' | 'user' | 'channel' | 'message'>;
-  onClose: () => void;
-}) {
+function ReportForm({ about, onClose }: { about: About; onClose: () => void }) {
   const [reason, setReason] = useState<ReportReason | ''>('');
   const [text, setText] = useState('');
   const { busy, fault, send, refuse } = useSending();

@@ -31,7 +31,7 @@ export function isBare(path: string): boolean {
   const popped = /^(\/[^/]+)\/chat\/?$/.exec(path);
   return popped?.[1] !== undefined
     ? channelLogin(popped[1]) !== null
-    : /^\/overlay\/chat\/[^/]+\/?$/.test(path);
+    : /^\/(overlay\/chat|embed\/clips)\/[^/]+\/?$/.test(path);
 }
 
 /** The login page with the way back; only paths of this site are ever followed back. */

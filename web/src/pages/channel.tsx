@@ -1,9 +1,12 @@
-import { Suspense, useCallback, useEffect, useMemo, useState } from 'react';
+import { Suspense, lazy, useCallback, useEffect, useMemo, useState } from 'react';
+import { useLocation } from 'wouter';
 import { api, ApiError } from '../api/client';
 import { useSession } from '../api/session';
 import type { Channel, LiveState } from '../api/types';
 import { useLiveState } from '../api/use-live-state';
 import { useResource } from '../api/use-resource';
+import { videos, type VideoDetail } from '../api/videos';
+import { attempt } from '../chat/cards';
 import { readChatPrefs, writeChatPrefs } from '../chat/prefs';
 import { Button, ButtonLink } from '../components/button';
 import { FollowButton, useFollowers } from '../components/follow-button';
@@ -18,10 +21,15 @@ import { formatCount, formatSpan } from '../lib/format';
 import { useTitle } from '../lib/title';
 import { streamOf } from '../player/snapshot';
 import { Player } from '../player/player';
+import { useRecord } from '../player/use-record';
 import { readPrefs, writePrefs } from '../player/prefs';
 import css from './channel.module.css';
+import { ChannelNav, Recent } from './channel-tabs';
 import { ChatPanel, loadChat } from './lazy';
 import { NotFoundPage } from './not-found';
+import { ClipButton } from './videos/clip-button';
+
+const ClipEditor = lazy(() => import('../clips/editor'));
 
 /** Title, category and tags may be edited in mid-stream. */
 const DETAILS_MS = 30_000;
@@ -98,6 +106,31 @@ export default function ChannelPage({ login }: { login: string }) {
     [live?.login, live?.state, live?.session],
   );
 
+  const record = useRecord(live);
+  const playable = useMemo(
+    () =>
+      record && {
+        url: record.url,
+        startedAt: record.video.started_at ?? live?.started_at ?? record.video.created_at,
+        storyboardUrl: record.video.storyboard_url,
+        chapters: record.video.chapters,
+      },
+    [record, live?.started_at],
+  );
+  const session = useSession();
+  const [, navigate] = useLocation();
+  const [clipping, setClipping] = useState<VideoDetail | null>(null);
+
+  async function clip() {
+    if (record === null) return;
+    if (session.status !== 'signed-in') {
+      navigate(`/login?next=${encodeURIComponent(`/${login}`)}`);
+      return;
+    }
+    // How far it is recorded by now.
+    await attempt(videos.get(record.video.id).then(setClipping));
+  }
+
   if (channel.error instanceof ApiError && channel.error.status === 404) {
     return <NotFoundPage what="channel" />;
   }
@@ -132,6 +165,8 @@ export default function ChannelPage({ login }: { login: string }) {
             shortcuts
             early={login}
             onStarted={onStarted}
+            record={playable}
+            buttons={record && <ClipButton onClick={() => void clip()} />}
           />
         </div>
       </div>
@@ -158,7 +193,21 @@ export default function ChannelPage({ login }: { login: string }) {
         ) : (
           <DetailsSkeleton />
         )}
+        <div className={css.more}>
+          <ChannelNav login={login} at="" />
+          <Recent key={live?.stream_id ?? 'off'} login={login} name={name} />
+        </div>
       </div>
+      {clipping && (
+        <Suspense>
+          <ClipEditor
+            video={clipping}
+            around={null}
+            onClose={() => setClipping(null)}
+            onMade={(made) => navigate(`/clips/${made.id}`)}
+          />
+        </Suspense>
+      )}
       {!chatHidden && (
         <aside className={css.chat} aria-label="Chat">
           {chatReady && (

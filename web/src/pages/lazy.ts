@@ -17,6 +17,12 @@ export const RegisterPage = lazy(() => import('./auth').then((m) => ({ default: 
 export const ForgotPage = lazy(() => import('./auth').then((m) => ({ default: m.ForgotPage })));
 export const ResetPage = lazy(() => import('./auth').then((m) => ({ default: m.ResetPage })));
 export const DashboardChatPage = lazy(() => import('./dashboard/chat'));
+export const VideosPage = lazy(() => import('./videos'));
+export const VideoPage = lazy(() => import('./videos/video'));
+export const ClipPage = lazy(() => import('./videos/clip'));
+export const ChannelTabPage = lazy(() => import('./channel-tabs'));
+export const DashboardVideosPage = lazy(() => import('./dashboard/videos'));
+export const UploadPage = lazy(() => import('./dashboard/upload'));
 export const PopoutPage = lazy(() => import('./popout'));
 export const OverlayPage = lazy(() => import('./overlay'));
 export const ModerationPage = lazy(() => import('./moderation'));

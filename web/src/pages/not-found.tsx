@@ -2,21 +2,42 @@ import { ButtonLink } from '../components/button';
 import { EmptyState } from '../components/ui';
 import { useTitle } from '../lib/title';
 
-export function NotFoundPage({ what = 'page' }: { what?: 'page' | 'channel' }) {
+const WORDS = {
+  page: [
+    'There is nothing on this stage',
+    'The address may have a slip in it, or the page has moved.',
+  ],
+  channel: [
+    'There is no such channel',
+    'Names are easily mistyped. If the address is right, the channel may have been deleted.',
+  ],
+  video: [
+    'There is no such video',
+    'It may have been deleted, or its owner keeps it to themselves.',
+  ],
+  clip: ['There is no such clip', 'It may have been deleted.'],
+} as const;
+
+export function NotFoundPage({ what = 'page' }: { what?: keyof typeof WORDS }) {
   useTitle('Not found');
+  const [title, why] = WORDS[what];
   return (
     <EmptyState
       level="h1"
-      title={what === 'page' ? 'There is nothing on this stage' : 'There is no such channel'}
+      title={title}
       actions={
-        <ButtonLink href="/" look="primary">
-          See who is live
-        </ButtonLink>
+        what === 'video' || what === 'clip' ? (
+          <ButtonLink href="/videos" look="primary">
+            See the videos
+          </ButtonLink>
+        ) : (
+          <ButtonLink href="/" look="primary">
+            See who is live
+          </ButtonLink>
+        )
       }
     >
-      {what === 'page'
-        ? 'The address may have a slip in it, or the page has moved.'
-        : 'Names are easily mistyped. If the address is right, the channel may have been deleted.'}
+      {why}
     </EmptyState>
   );
 }

@@ -110,7 +110,7 @@ function InfoForm({
   );
 }
 
-function TagsField({
+export function TagsField({
   tags,
   onChange,
   fault,

@@ -8,6 +8,8 @@ export function DashboardNav() {
   const { user } = useSession();
   const pages = [
     { href: '/dashboard', label: 'Stream' },
+    { href: '/dashboard/videos', label: 'Videos' },
+    { href: '/dashboard/upload', label: 'Upload' },
     { href: '/dashboard/chat', label: 'Chat' },
     { href: `/moderation/${user?.login ?? ''}`, label: 'Moderation' },
   ];

@@ -1,0 +1,188 @@
+import { useState } from 'react';
+import { Link } from 'wouter';
+import { videos, type MyVideo, type Visibility } from '../../../api/videos';
+import { attempt } from '../../../chat/cards';
+import { Button, ButtonLink } from '../../../components/button';
+import { Dialog } from '../../../components/dialog';
+import { InlineSelect } from '../../../components/field';
+import { Ago } from '../../../components/time';
+import { toast } from '../../../components/toasts';
+import { Pill } from '../../../components/ui';
+import { Still } from '../../../components/video-card';
+import { formatBytes } from '../../../lib/bytes';
+import { formatClock, formatCount, formatExact } from '../../../lib/format';
+import own from './videos.module.css';
+
+export const VISIBILITIES: readonly (readonly [Visibility, string])[] = [
+  ['public', 'Public'],
+  ['unlisted', 'Unlisted'],
+  ['private', 'Private'],
+];
+
+/** One of one's videos, with what may be done to it. */
+export function VideoRow({ video, onChanged }: { video: MyVideo; onChanged: () => void }) {
+  const trashed = video.own.trashed_at !== null;
+  const title = video.title || `Broadcast of ${formatExact(new Date(video.created_at))}`;
+  return (
+    <article className={own.row} data-testid="my-video" data-id={video.id}>
+      <Link href={`/videos/${video.id}`} className={own.picture} tabIndex={-1} aria-hidden="true">
+        <Still url={video.thumbnail_url} />
+        <span className={own.length}>{formatClock(video.duration_s)}</span>
+      </Link>
+      <div className={own.words}>
+        <p className={own.title}>
+          <Link href={`/videos/${video.id}`} title={title}>
+            {title}
+          </Link>
+        </p>
+        <p className={own.pills}>
+          <Status video={video} />
+        </p>
+        <p className={own.faint}>
+          {formatCount(video.views)} {video.views === 1 ? 'view' : 'views'} ·{' '}
+          {formatBytes(video.own.size_bytes)} · <Ago at={video.created_at} />
+        </p>
+        {video.status === 'failed' && (
+          <p className={own.fault}>{video.own.error?.message ?? 'It could not be made.'}</p>
+        )}
+        {trashed && video.own.purge_at && (
+          <p className={own.faint}>Goes for good on {formatExact(new Date(video.own.purge_at))}.</p>
+        )}
+      </div>
+      <div className={own.buttons}>
+        {trashed ? (
+          <TrashButtons video={video} title={title} onChanged={onChanged} />
+        ) : (
+          <Buttons video={video} title={title} onChanged={onChanged} />
+        )}
+      </div>
+    </article>
+  );
+}
+
+function Status({ video }: { video: MyVideo }) {
+  const waits = video.published_at !== null && Date.parse(video.published_at) > Date.now();
+  return (
+    <>
+      {video.status === 'live' && (
+        <Pill tone="live" dot>
+          Live
+        </Pill>
+      )}
+      {video.status === 'processing' && <Pill>Being made ready</Pill>}
+      {video.status === 'failed' && <Pill tone="danger">Failed</Pill>}
+      {video.kind !== 'broadcast' && <Pill>{video.kind}</Pill>}
+      {video.published_at === null && <Pill tone="warn">Not published</Pill>}
+      {waits && <Pill tone="warn">From {formatExact(new Date(video.published_at ?? ''))}</Pill>}
+    </>
+  );
+}
+
+interface ButtonsProps {
+  video: MyVideo;
+  title: string;
+  onChanged: () => void;
+}
+
+function Buttons({ video, title, onChanged }: ButtonsProps) {
+  async function trash() {
+    if (!(await attempt(videos.trash(video.id)))) return;
+    onChanged();
+    toast(`“${title}” is in the trash.`, {
+      action: {
+        label: 'Undo',
+        run: () => void attempt(videos.restore(video.id), 'It is back.').then(onChanged),
+      },
+    });
+  }
+  return (
+    <>
+      <InlineSelect
+        label={`Who may watch ${title}`}
+        value={video.visibility}
+        onChange={(event) =>
+          void attempt(
+            videos.change(video.id, { visibility: event.target.value as Visibility }),
+          ).then(onChanged)
+        }
+      >
+        {VISIBILITIES.map(([value, name]) => (
+          <option key={value} value={value}>
+            {name}
+          </option>
+        ))}
+      </InlineSelect>
+      <ButtonLink
+        href={`/dashboard/videos?edit=${video.id}`}
+        look="quiet"
+        small
+        aria-label={`Edit ${title}`}
+      >
+        Edit
+      </ButtonLink>
+      {video.status === 'ready' && (
+        <ButtonLink
+          href={`/dashboard/videos?export=${video.id}`}
+          look="quiet"
+          small
+          icon="download"
+          aria-label={`Export ${title}`}
+        >
+          Export
+        </ButtonLink>
+      )}
+      {video.status !== 'live' && (
+        <Button
+          small
+          look="bare"
+          icon="trash"
+          aria-label={`Delete ${title}`}
+          title="Delete"
+          onClick={() => void trash()}
+        />
+      )}
+    </>
+  );
+}
+
+function TrashButtons({ video, title, onChanged }: ButtonsProps) {
+  const [sure, setSure] = useState(false);
+  return (
+    <>
+      <Button
+        small
+        look="primary"
+        icon="refresh"
+        onClick={() =>
+          void attempt(videos.restore(video.id), `“${title}” is back.`).then(onChanged)
+        }
+      >
+        Restore
+      </Button>
+      <Button small look="bare" icon="trash" onClick={() => setSure(true)}>
+        Delete for good
+      </Button>
+      <Dialog
+        open={sure}
+        title="Delete it for good?"
+        onClose={() => setSure(false)}
+        actions={
+          <>
+            <Button onClick={() => setSure(false)}>Keep it</Button>
+            <Button
+              look="danger"
+              onClick={() => {
+                setSure(false);
+                void attempt(videos.remove(video.id), 'It is gone.').then(onChanged);
+              }}
+            >
+              Delete for good
+            </Button>
+          </>
+        }
+      >
+        <p>“{title}” and its chat go at once, and nobody can bring them back. Clips of it stay.</p>
+      </Dialog>
+    </>
+  );
+}

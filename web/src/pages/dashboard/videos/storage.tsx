@@ -1,0 +1,111 @@
+import { useState } from 'react';
+import { useResource, type Resource } from '../../../api/use-resource';
+import { videos, type StorageUse, type VideoSettings, type Visibility } from '../../../api/videos';
+import { attempt } from '../../../chat/cards';
+import { Button } from '../../../components/button';
+import { Dialog } from '../../../components/dialog';
+import { Select } from '../../../components/field';
+import { Loaded } from '../../../components/loaded';
+import { Skeleton } from '../../../components/ui';
+import { formatBytes } from '../../../lib/bytes';
+import { cx } from '../../../lib/cx';
+import { formatSpan } from '../../../lib/format';
+import css from '../dashboard.module.css';
+import { VISIBILITIES } from './row';
+import own from './videos.module.css';
+
+const DAYS = [7, 14, 30, 60, 90, 180, 365];
+
+/** What one's videos take, and what becomes of the next broadcasts. */
+export function StorageCard({ login, of }: { login: string; of: Resource<StorageUse> }) {
+  const [setting, setSetting] = useState(false);
+  const { data } = of;
+  if (of.error !== undefined && data === undefined) return null;
+  return (
+    <section className={own.storage} aria-label="Storage">
+      {data === undefined ? <Skeleton className={own.ghostStorage} /> : <Used use={data} />}
+      <Button small look="quiet" icon="settings" onClick={() => setSetting(true)}>
+        Next broadcasts
+      </Button>
+      {setting && <SettingsDialog login={login} onClose={() => setSetting(false)} />}
+    </section>
+  );
+}
+
+function Used({ use }: { use: StorageUse }) {
+  const all = use.videos.bytes + use.trash.bytes + use.clips.bytes;
+  const most = use.quota_bytes ?? all;
+  const part = (bytes: number) => ({ width: `${most > 0 ? (bytes / most) * 100 : 0}%` });
+  return (
+    <div className={own.used}>
+      <p>
+        <strong>{formatBytes(all)}</strong>
+        {use.quota_bytes !== null && ` of ${formatBytes(use.quota_bytes)}`} · {use.videos.count}{' '}
+        {use.videos.count === 1 ? 'video' : 'videos'}, {formatSpan(use.videos.duration_s)}
+      </p>
+      <div className={cx(own.bar, own.stacked)} aria-hidden="true">
+        <span style={part(use.videos.bytes)} />
+        <span className={own.ofClips} style={part(use.clips.bytes)} />
+        <span className={own.ofTrash} style={part(use.trash.bytes)} />
+      </div>
+      <p className={own.faint}>
+        Videos {formatBytes(use.videos.bytes)} · clips {formatBytes(use.clips.bytes)} · trash{' '}
+        {formatBytes(use.trash.bytes)}
+        {use.retention_days !== null && ` · broadcasts are kept for ${use.retention_days} days`}
+      </p>
+    </div>
+  );
+}
+
+function SettingsDialog({ login, onClose }: { login: string; onClose: () => void }) {
+  const settings = useResource(`video-settings/${login}`, (signal) =>
+    videos.settings(login, signal),
+  );
+  const set = (changes: Partial<Pick<VideoSettings, 'visibility' | 'retention_days'>>) =>
+    void attempt(videos.set(login, changes).then(settings.put), 'Saved.');
+  return (
+    <Dialog open title="What becomes of broadcasts" onClose={onClose}>
+      <Loaded of={settings} ghost={css.ghostForm}>
+        {(found) => (
+          <div className={css.form}>
+            <Select
+              label="Who may watch the video of a broadcast"
+              value={found.visibility}
+              onChange={(event) => set({ visibility: event.target.value as Visibility })}
+              hint="Holds for those that begin from now on; each can be changed by itself."
+            >
+              {VISIBILITIES.map(([value, name]) => (
+                <option key={value} value={value}>
+                  {name}
+                </option>
+              ))}
+            </Select>
+            <Select
+              label="Broadcasts are kept"
+              value={found.retention_days ?? ''}
+              onChange={(event) =>
+                set({
+                  retention_days: event.target.value === '' ? null : Number(event.target.value),
+                })
+              }
+              hint="Shortening it removes older ones within minutes. Highlights, uploads and clips stay."
+            >
+              <option value="">
+                {found.site_retention_days === null
+                  ? 'for good'
+                  : `as the site does it: ${found.site_retention_days} days`}
+              </option>
+              {[...new Set([...DAYS, ...(found.retention_days ? [found.retention_days] : [])])]
+                .sort((a, b) => a - b)
+                .map((days) => (
+                  <option key={days} value={days}>
+                    for {days} days
+                  </option>
+                ))}
+            </Select>
+          </div>
+        )}
+      </Loaded>
+    </Dialog>
+  );
+}

@@ -1,0 +1,242 @@
+import { useCallback, useEffect, useState, useSyncExternalStore } from 'react';
+import { Link, useLocation } from 'wouter';
+import { ApiError, explain } from '../../api/client';
+import { useResource } from '../../api/use-resource';
+import { clips, type ClipDetail } from '../../api/videos';
+import { attempt } from '../../chat/cards';
+import { ReplayPanel } from '../../chat/replay-panel';
+import { Button, ButtonLink } from '../../components/button';
+import { CopyField } from '../../components/copy-field';
+import { Dialog } from '../../components/dialog';
+import { FollowButton } from '../../components/follow-button';
+import { Ago } from '../../components/time';
+import { Avatar, EmptyState, Skeleton } from '../../components/ui';
+import { cx } from '../../lib/cx';
+import { formatCount } from '../../lib/format';
+import { useTitle } from '../../lib/title';
+import type { Chapter } from '../../player/scale';
+import type { VideoPlayer } from '../../player/video-player';
+import { VideoView } from '../../player/video-view';
+import channelCss from '../channel.module.css';
+import { NotFoundPage } from '../not-found';
+import css from './video.module.css';
+
+/** A clip that is being made takes a second or two. */
+const MAKING_MS = 700;
+const NO_CHAPTERS: readonly Chapter[] = [];
+
+export default function ClipPage({ id, bare = false }: { id: string; bare?: boolean }) {
+  const [making, setMaking] = useState(false);
+  const found = useResource(`clip/${id}`, (signal) => clips.get(id, signal), {
+    everyMs: making ? MAKING_MS : undefined,
+  });
+  const clip = found.data;
+  useEffect(() => setMaking(clip?.status === 'processing'), [clip?.status]);
+  useTitle(clip?.title ?? 'Clip');
+
+  if (clip) return bare ? <Stage clip={clip} /> : <Page clip={clip} onChanged={found.put} />;
+  if (found.error instanceof ApiError && found.error.status === 404) {
+    return <NotFoundPage what="clip" />;
+  }
+  if (found.error !== undefined) {
+    return (
+      <EmptyState
+        level="h1"
+        title="The clip did not load"
+        actions={
+          <Button look="primary" icon="refresh" onClick={found.reload}>
+            Try again
+          </Button>
+        }
+      >
+        {explain(found.error)}
+      </EmptyState>
+    );
+  }
+  return (
+    <div className={channelCss.page} role="status" aria-label="Loading the clip">
+      <div className={channelCss.stageArea}>
+        <Skeleton className={channelCss.stage} />
+      </div>
+    </div>
+  );
+}
+
+function Stage({
+  clip,
+  onEngine,
+}: {
+  clip: ClipDetail;
+  onEngine?: (engine: VideoPlayer | null) => void;
+}) {
+  const renew = useCallback(
+    () => Promise.resolve({ url: clip.playback_url ?? '', expiresAt: null }),
+    [clip.playback_url],
+  );
+  useEffect(() => {
+    if (clip.status === 'ready') clips.view(clip.id).catch(() => undefined);
+  }, [clip.id, clip.status]);
+  if (clip.playback_url === null) {
+    return (
+      <div className={channelCss.off} role="status">
+        <h2>{clip.status === 'failed' ? 'This clip could not be made' : 'Cutting…'}</h2>
+        <p>
+          {clip.status === 'failed'
+            ? (clip.error?.message ?? 'Cut it again from the video.')
+            : 'A second or two.'}
+        </p>
+      </div>
+    );
+  }
+  return (
+    <VideoView
+      id={clip.id}
+      address={{ url: clip.playback_url, expiresAt: null }}
+      renew={renew}
+      label={clip.title}
+      storyboardUrl={null}
+      chapters={NO_CHAPTERS}
+      shortcuts
+      onEngine={onEngine}
+    />
+  );
+}
+
+const NO_PLACE = { at: 0, end: 0 };
+
+function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDetail) => void }) {
+  const [engine, setEngine] = useState<VideoPlayer | null>(null);
+  const [sharing, setSharing] = useState(false);
+  const [removing, setRemoving] = useState(false);
+  const [, navigate] = useLocation();
+  const { at, end } = useSyncExternalStore(
+    engine?.screen.subscribe ?? (() => () => undefined),
+    () => engine?.screen.state.timeline ?? NO_PLACE,
+  );
+  const { channel } = clip;
+
+  async function rename() {
+    const title = window.prompt('Title of the clip', clip.title)?.trim();
+    if (!title || title === clip.title) return;
+    await attempt(clips.rename(clip.id, title).then((now) => onChanged(now)));
+  }
+
+  return (
+    <div className={cx(channelCss.page, css.clipPage)}>
+      <div className={channelCss.stageArea}>
+        <div className={channelCss.stage}>
+          <Stage clip={clip} onEngine={setEngine} />
+        </div>
+      </div>
+      <div className={channelCss.about}>
+        <div className={channelCss.headline}>
+          <Link href={`/${channel.login}`} tabIndex={-1} aria-hidden="true" className={css.face}>
+            <Avatar name={channel.display_name} size="large" />
+          </Link>
+          <div className={channelCss.words}>
+            <h1 className={channelCss.title}>{clip.title}</h1>
+            <p className={channelCss.name}>
+              <Link href={`/${channel.login}`} className={css.channel}>
+                {channel.display_name}
+              </Link>
+              <span>
+                {formatCount(clip.views)} {clip.views === 1 ? 'view' : 'views'}
+              </span>
+              <span>
+                <Ago at={clip.created_at} />
+                {clip.creator && <> · cut by {clip.creator.display_name}</>}
+              </span>
+            </p>
+          </div>
+          <div className={channelCss.figures}>
+            <FollowButton channel={channel.login} name={channel.display_name} />
+          </div>
+        </div>
+        <div className={css.clipActions}>
+          {clip.video && (
+            <ButtonLink
+              href={`/videos/${clip.video.id}?t=${Math.floor(clip.start_s)}`}
+              look="primary"
+              small
+              icon="play"
+            >
+              Watch the whole video
+            </ButtonLink>
+          )}
+          <Button small look="quiet" icon="share" onClick={() => setSharing(true)}>
+            Share
+          </Button>
+          {clip.download_url && (
+            <a
+              className={css.download}
+              href={clip.download_url}
+              download={`${clip.title.replace(/[^\p{L}\p{N} _-]/gu, '').slice(0, 60) || clip.id}.mp4`}
+            >
+              Download MP4
+            </a>
+          )}
+          {clip.may_edit && (
+            <Button small look="bare" onClick={() => void rename()}>
+              Change the title
+            </Button>
+          )}
+          {clip.may_delete && (
+            <Button small look="bare" icon="trash" onClick={() => setRemoving(true)}>
+              Delete
+            </Button>
+          )}
+        </div>
+      </div>
+      <aside className={channelCss.chat} aria-label="Chat">
+        <ReplayPanel
+          of={`clips/${clip.id}`}
+          at={at}
+          end={Math.max(end, clip.duration_s)}
+          name={channel.display_name}
+        />
+      </aside>
+      <ShareDialog clip={clip} open={sharing} onClose={() => setSharing(false)} />
+      <Dialog
+        open={removing}
+        title="Delete this clip?"
+        onClose={() => setRemoving(false)}
+        actions={
+          <>
+            <Button onClick={() => setRemoving(false)}>Keep it</Button>
+            <Button
+              look="danger"
+              onClick={() =>
+                void attempt(clips.remove(clip.id), 'The clip is deleted.').then((done) => {
+                  if (done) navigate(`/${channel.login}/clips`);
+                })
+              }
+            >
+              Delete
+            </Button>
+          </>
+        }
+      >
+        <p>It is gone for everybody, at once and for good.</p>
+      </Dialog>
+    </div>
+  );
+}
+
+function ShareDialog({
+  clip,
+  open,
+  onClose,
+}: {
+  clip: ClipDetail;
+  open: boolean;
+  onClose: () => void;
+}) {
+  const url = `${location.origin}/clips/${clip.id}`;
+  const frame = `<iframe src="${location.origin}/embed/clips/${clip.id}" width="640" height="360" allow="fullscreen; picture-in-picture" title="${clip.title.replace(/[&"<>]/g, '')}"></iframe>`;
+  return (
+    <Dialog open={open} title="Share the clip" onClose={onClose}>
+      <CopyField label="Link" value={url} />
+      <CopyField label="Put it into a page" value={frame} />
+    </Dialog>
+  );
+}
