@@ -148,7 +148,8 @@ def _sound() -> dict[str, str | int]:
     return {"c:a": "aac", "b:a": SOUND_BITRATE, "ar": SOUND_RATE, "ac": 2}
 
 
-#: `frag_discont`: decode times begin where the stream does, so that sound and picture keep their distance.
+#: `frag_discont`: decode times begin where the stream does, not each track at 0, so that sound and
+#: picture keep their distance.
 _CONTAINER: dict[str, str | int] = {
     "map_metadata": -1,
     "map_chapters": -1,

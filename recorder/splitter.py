@@ -78,40 +78,24 @@ def _track_id(trak: bytes) -> int:
 
 
 class Assembler:
-    """The segments of one rendition put into the form in which broadcasts are stored.
-
-    ffmpeg delays the pictures of a track by what its B-frames need; the sound is delayed as much here.
-    """
+    """The segments of one rendition put into the form in which broadcasts are stored."""
 
     def __init__(self, init: bytes) -> None:
         self.init: Init = fmp4.read_init(init)
         self.sound_init = sound_init(init) if self.init.audio is not None else b""
-        self._delay_s: float | None = None
 
-    def take(self, data: bytes) -> tuple[bytes, bytes, float]:
-        """(segment, its sound alone, its length in seconds). Raises ValueError."""
+    def take(self, data: bytes) -> tuple[bytes, float]:
+        """(its sound alone, its length in seconds). Raises ValueError."""
         video, audio = self.init.video, self.init.audio
         read = fmp4.read_segment(self.init, data)
-        if self._delay_s is None:
-            pictures = read.samples[video.id] if video is not None else []
-            scale = video.timescale if video is not None else 1
-            self._delay_s = pictures[0].offset / scale if pictures else 0.0
         sound = b""
-        if audio is not None:
-            by = round(self._delay_s * audio.timescale)
-            data = fmp4.shifted(data, {audio.id: by}) if by else data
-            samples = [replace_time(s, by) for s in read.samples[audio.id]]
-            sound = fmp4.chunk(1, [(audio.id, samples)]) if samples else b""
+        if audio is not None and (samples := read.samples[audio.id]):
+            sound = fmp4.chunk(1, [(audio.id, samples)])
         leading = video or audio
         if leading is None:
             raise ValueError("a segment without tracks")
         length = sum(sample.duration for sample in read.samples[leading.id])
-        return data, sound, length / leading.timescale
-
-
-def replace_time(sample: fmp4.Sample, by: int) -> fmp4.Sample:
-    """A sample that is decoded `by` units later."""
-    return sample._replace(time=sample.time + by)
+        return sound, length / leading.timescale
 
 
 def codecs(init: Init) -> str:

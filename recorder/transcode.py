@@ -278,8 +278,8 @@ class _Making:
 
     def _take(self, name: str, assembler: Assembler, segment: bytes) -> list[tuple[str, bytes]]:
         """A segment into the timeline: the objects to store for it."""
-        data, sound, length_s = assembler.take(segment)
-        puts = [self._add(name, data, length_s)]
+        sound, length_s = assembler.take(segment)
+        puts = [self._add(name, segment, length_s)]
         if self._has_sibling(name) and sound:
             puts.append(self._add(AUDIO, sound, length_s))
         return puts
