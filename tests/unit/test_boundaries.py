@@ -30,6 +30,7 @@ PURE = (
     "chat/emotes.py",
     "chat/irc_replies.py",
     "recorder/timeline.py",
+    "recorder/live_timeline.py",
     "recorder/adts.py",
     "recorder/encoding.py",
     "recorder/movie.py",
