@@ -74,7 +74,7 @@ class EdgeNginx:
 
     ``storage_public_url`` is where viewers are sent for objects of videos that everybody may watch,
     "" for nowhere. ``storage_ca_file`` holds the authorities that an object storage over https is
-    checked against.
+    checked against, ``storage_patience_s`` is how long it may say nothing.
     """
 
     modules_dir: Path
@@ -105,6 +105,7 @@ class EdgeNginx:
     address_connections: int | None = None
     storage_public_url: str = ""
     storage_ca_file: Path | None = None
+    storage_patience_s: int = 10
     video_cache_bytes: int = 2 << 30
     playlists_memory: str = "64m"
     viewers_memory: str = "32m"
@@ -165,6 +166,7 @@ def render_edge(values: EdgeNginx) -> str:
             "STORAGE_PUBLIC_URL": public_url.rstrip("/"),
             "STORAGE_ORIGIN": f" {_origin(public_url)}" if public_url else "",
             "STORAGE_TLS": _storage_tls(values.storage_ca_file),
+            "STORAGE_PATIENCE": f"{values.storage_patience_s}s",
             "VIDEO_CACHE_BYTES": str(values.video_cache_bytes),
             "WORKERS": str(values.workers),
             "ACCESS_LOG": f'"{_path(values.access_log)}" footlight' if values.access_log else "off",

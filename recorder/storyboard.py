@@ -81,8 +81,7 @@ class Storyboard:
             sheet, place = divmod(tile, self.sheet_size)
             held = min(self.sheet_size, self.count - sheet * self.sheet_size)
             x, y = place % self.columns * self.width, place // self.columns * self.height
-            begin_s = tile * self.interval_s
-            end_s = begin_s + self.interval_s
+            begin_s, end_s = tile * self.interval_s, (tile + 1) * self.interval_s
             if tile == self.count - 1:
                 # The last one stands for what is not pictured yet, too.
                 end_s = max(begin_s + 0.001, duration_s)

@@ -6,14 +6,16 @@ local media_paths = {}
 
 -- What may be named in the bucket, and so in a path, is all ours and needs no escaping.
 local RENDITION, NAME = "[a-z0-9]+", "[%w_-]+"
+local OWNERS = { videos = true, clips = true }
 local MEDIA = { m4s = "video/mp4", mp4 = "video/mp4" }
 local EXPORTS = { mp4 = "video/mp4", mp3 = "audio/mpeg" }
 local LONGEST, LONGEST_ID = 200, 20
 
 local function borrowed(path)
-    local signature, object, extension = match(path, "^o/([%w_-]+)/(%l+/" .. NAME .. "/" .. RENDITION .. "/" .. NAME
-        .. "%.(%w+))$")
-    if object and MEDIA[extension] and (find(object, "^videos/") or find(object, "^clips/")) then
+    local signature, object = match(path, "^o/([%w_-]+)/(%l+/.+)$")
+    local folder, rendition, extension = match(object or "", "^(%l+)/" .. NAME .. "/(" .. RENDITION .. ")/" .. NAME
+        .. "%.(%w+)$")
+    if MEDIA[extension] and OWNERS[folder] and rendition ~= "exports" then
         return { class = "borrowed", object = object, signature = signature, type = MEDIA[extension] }
     end
 end

@@ -4,6 +4,7 @@
 
 local boot = require "boot"
 local crypto = require "crypto"
+local problems = require "problems"
 local sigv4 = require "sigv4"
 local waiters = require "waiters"
 
@@ -136,9 +137,7 @@ end
 function storage.failed(status)
     store:incr("failures", 1, 0)
     if store:add("warned", true, WARN_EVERY_S) then
-        ngx.timer.at(0, function()
-            ngx.log(ngx.WARN, "the object storage does not serve videos, last answer: ", status)
-        end)
+        problems.note("the object storage does not serve videos, last answer: " .. status)
     end
 end
 

@@ -2,6 +2,7 @@
 
 local answers = require "answers"
 local media_paths = require "media_paths"
+local problems = require "problems"
 local states = require "states"
 local storage = require "storage"
 local tokens = require "tokens"
@@ -142,7 +143,7 @@ end
 function videos.serve()
     local whole, problem = xpcall(serve, debug.traceback)
     if not whole then
-        ngx.timer.at(0, function() ngx.log(ngx.ERR, "aborted: ", problem) end)
+        problems.note("a request for a video was aborted: " .. tostring(problem))
         return answers.fail(500, "internal", "Something went wrong on our side.")
     end
 end
