@@ -217,7 +217,7 @@ class Clips:
         values = {
             "status": ClipStatus.READY,
             "start_s": cut.plan.start / 1_000_000,
-            "duration_s": timeline.duration_s,
+            "duration_s": round(timeline.duration_s, 6),
             "started_at": cut.entries[0].pdt,
             "entries": timeline.encode(),
             "size_bytes": timeline.size,

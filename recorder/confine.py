@@ -2,7 +2,7 @@
 
 Started as a script, with Python's standard library only (`recorder.sandbox` makes its command line):
 
-    confine.py --cpu S --memory BYTES --files N [--read PATH]… [--fd N]… -- PROGRAM [ARGUMENT]…
+    confine.py --cpu S --memory BYTES --files N [--nice N] [--read PATH]… [--fd N]… -- PROGRAM [ARGUMENT]…
 
 The program gets: no network (a network namespace of its own, and Landlock's rules for TCP), no file but
 those below the given paths, to read (Landlock), no file larger than nothing to write, limits on CPU time
@@ -43,14 +43,14 @@ def _call(name: str, *arguments: object) -> int:
     return result
 
 
-def limit(cpu_s: int, memory: int, files: int) -> None:
+def limit(cpu_s: int, memory: int, files: int, nice: int) -> None:
     """Limits that every system has."""
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(10)
+    os.nice(nice)
 
 
 def leave_the_network() -> None:
@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--cpu", type=int, required=True)
     parser.add_argument("--memory", type=int, required=True)
     parser.add_argument("--files", type=int, required=True)
+    parser.add_argument("--nice", type=int, default=10)
     parser.add_argument("--read", action="append", default=[])
     parser.add_argument("--fd", type=int, action="append", default=[])
     parser.add_argument("command", nargs="+")
@@ -105,7 +106,7 @@ def main() -> None:
     except OSError as error:
         print(f"confine: {error}", file=sys.stderr)
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    limit(asked.cpu, asked.memory, asked.files)
+    limit(asked.cpu, asked.memory, asked.files, asked.nice)
     try:
         close_the_files(asked.read)
     except OSError as error:

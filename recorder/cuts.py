@@ -120,15 +120,20 @@ class _Job:
             return held.key, held.init_key, held.entry.size
         if piece.index not in self.media:
             await self.load(piece.index)
-        init = self.inits[held.init_key]
-        return self._keep(number, self.media[piece.index], init)
+        return self._take(held, number, self.media[piece.index])
 
     def copy(self, piece: Copy, number: int) -> tuple[str, str, int]:
         held = self.held[piece.index]
         made = ends.copy(piece, self.loaded[piece.index].init)
-        if held.init_file is None:
-            return self._keep(number, made.data, self.inits[held.init_key], held.init_key)
-        return self._keep(number, made.data, self.inits[held.init_key])
+        return self._take(held, number, made.data)
+
+    def _take(self, held: Held, number: int, data: bytes) -> tuple[str, str, int]:
+        """Keep a segment of the video's own configuration."""
+        init = self.inits[held.init_key]
+        if any(each.key is not None and each.init_key == held.init_key for each in self.held):
+            # Stored with a segment that this one goes on with.
+            return self._keep(number, data, init, held.init_key)
+        return self._keep(number, data, init)
 
     async def encode(self, piece: Encode, number: int, program: str) -> tuple[str, str, int]:
         made = await ends.encode(program, piece, self.loaded[piece.index].init)

@@ -22,8 +22,8 @@ from recorder.sandbox import Limits, TooLong, confined
 
 log = logger(__name__)
 
-#: For some seconds of pictures, at most those between two keyframes.
-LIMITS = Limits(wall_s=30, cpu_s=60)
+#: For some seconds of pictures, at most those between two keyframes: somebody waits for them.
+LIMITS = Limits(wall_s=30, cpu_s=60, nice=0)
 #: Of an H.264 source's parameter sets, which nearly always have id 0, and of ours.
 OWN_SPS_ID = 29
 _PROFILES = {66: "baseline", 77: "main", 100: "high", 110: "high10", 122: "high422", 244: "high444"}

@@ -32,12 +32,16 @@ _LINE_LIMIT = 64 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """What a program may use. `wall_s` is of the clock on the wall, `cpu_s` of all its threads."""
+    """What a program may use. `wall_s` is of the clock on the wall, `cpu_s` of all its threads.
+
+    `nice` is how far it stands back; 0 is for what somebody waits for and takes a moment only.
+    """
 
     wall_s: float
     cpu_s: int
     memory: int = 6 * 1024**3
     files: int = 64
+    nice: int = 10
 
 
 class TooLong(Exception):
@@ -52,6 +56,7 @@ def argv(command: Sequence[str], limits: Limits, pass_fds: Sequence[int]) -> lis
         # -I -S: nothing but the standard library, and nothing from the environment.
         *(sys.executable, "-I", "-S", str(_SHIM)),
         *("--cpu", str(limits.cpu_s), "--memory", str(limits.memory), "--files", str(limits.files)),
+        *("--nice", str(limits.nice)),
         *(word for path in readable for word in ("--read", path)),
         *(word for number in pass_fds for word in ("--fd", str(number))),
         *("--", program, *command[1:]),
