@@ -46,7 +46,7 @@ Drawn = Callable[[random.Random, Known], tuple[str, dict[str, str]]]
 
 def _list(chance: random.Random, _known: Known) -> tuple[str, dict[str, str]]:
     sort = chance.choice(("newest", "views", "longest"))
-    filters = (
+    filters: tuple[dict[str, str], ...] = (
         {},
         {"category": f"Category {uneven(chance, CATEGORIES)}"},
         {"tag": f"tag{uneven(chance, TAGS)}"},

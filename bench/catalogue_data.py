@@ -38,7 +38,7 @@ select
     power(random(), 8) * 1e6, 1920, 1080, $4::jsonb, '{"version": 1}',
     '{"interval_s": 10, "columns": 5, "rows": 5, "width": 160, "height": 90, "count": 9}'
 from (
-    select i, now() - random() * interval '1000 days' as at
+    select i, now() - interval '1000 days' * (1 - i::float / $6::int) - random() * interval '1 day' as at
     from generate_series($2::int, $3::int) i) times
 """
 _UNEVEN = """
@@ -94,6 +94,7 @@ async def _videos(connection: asyncpg.Connection, size: Size) -> None:
             min(first + BATCH, size.videos),
             RENDITIONS,
             LANGUAGES,
+            size.videos,
         )
 
 
@@ -120,8 +121,10 @@ async def _messages(connection: asyncpg.Connection, size: Size) -> None:
     chats = size.messages // each
     step = max(1, size.videos // max(1, chats))
     ids = await connection.fetch(
-        "select id, started_at, channel_id from videos where stream_id % $1::int = 0 order by id limit $2",
+        "select id, started_at, channel_id from videos where stream_id % $1::int = $2 order by id limit $3",
         step,
+        # Public ones, where not every video has a chat.
+        min(2, step - 1),
         chats,
     )
     for first in range(0, len(ids), max(1, BATCH // each)):

@@ -178,7 +178,8 @@ async def test_a_stream_is_ended(account: Accounts, database: Database, api: Ser
     [
         ({"kind": "user", "reason": "spam"}, "field_missing"),
         ({"kind": "message", "channel": "x", "reason": "spam"}, "channel_not_found"),
-        ({"kind": "video", "reason": "spam"}, "invalid_field"),
+        ({"kind": "comment", "reason": "spam"}, "invalid_field"),
+        ({"kind": "video", "reason": "spam"}, "field_missing"),
         ({"kind": "user", "user": "nobody_here", "reason": "spam"}, "user_not_found"),
         ({"kind": "user", "user": "a\u0000b", "reason": "spam"}, "user_not_found"),
         ({"kind": "user", "user": "nobody_here", "reason": "because"}, "invalid_field"),

@@ -209,8 +209,8 @@ async def test_going_on_where_one_was(account: Accounts, database: Database) -> 
     await bob("PUT", path, {"at_s": 3})
     assert (await bob("DELETE", path)).status == 204
     assert await bob.items("/me/watching") == []
-    for at_s in (-1, 1e8, "NaN"):
-        assert (await bob("PUT", path, {"at_s": at_s})).status == 422
+    for wrong in (-1, 1e8, "NaN"):
+        assert (await bob("PUT", path, {"at_s": wrong})).status == 422
 
 
 @pytest_asyncio.fixture(loop_scope="session")

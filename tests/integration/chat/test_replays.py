@@ -62,7 +62,7 @@ async def said(
             for number, at in enumerate(times, 1)
         ]
         await insert_rows(session, rows)
-    return [row["id"] for row in rows]
+    return [uuid.UUID(str(row["id"])) for row in rows]
 
 
 async def copied(database: Database, video_id: int) -> list[VideoMessage]:
