@@ -31,6 +31,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from chat import room, wire
+from chat.turnstile import Turnstile
 from core.errors import DomainError, Unavailable
 
 _HERE = Path(__file__).parent
@@ -90,15 +91,20 @@ def key(channel_id: int, name: str) -> str:
     return f"chat:{{{channel_id}}}:{name}"
 
 
+_UNREACHABLE = (RedisError, OSError, TimeoutError)
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("Chat is not available just now. Try again in a moment.", retry_after=2)
+
+
 @asynccontextmanager
 async def reaching() -> AsyncIterator[None]:
     """Turns Redis' errors into Unavailable."""
     try:
         yield
-    except (RedisError, OSError, TimeoutError) as error:
-        raise Unavailable(
-            "Chat is not available just now. Try again in a moment.", retry_after=2
-        ) from error
+    except _UNREACHABLE as error:
+        raise _unavailable() from error
 
 
 class Store:
@@ -106,7 +112,7 @@ class Store:
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
-        self._accept = redis.register_script((_HERE / "accept.lua").read_text())
+        self.turnstile = Turnstile(redis, (_HERE / "accept.lua").read_text())
         self._restore = redis.register_script((_HERE / "restore.lua").read_text())
 
     async def accept(
@@ -128,21 +134,22 @@ class Store:
         # The rest of a JSON object whose first members the script writes.
         rest = wire.encode(frame)[1:]
         name = str(user_id)
-        async with reaching():
-            code, number, _at = await self._accept(
-                keys=[
-                    key(channel_id, part)
-                    for part in (
-                        "room", "barred", "warned", f"u:{name}", f"t:{name}", "unique", "log",
-                    )
+        about = channel(channel_id)
+        try:
+            code, number, _at = await self.turnstile.pass_through(
+                [
+                    f"{about}:room", f"{about}:barred", f"{about}:warned", f"{about}:u:{name}",
+                    f"{about}:t:{name}", f"{about}:unique", f"{about}:log",
                 ],
-                args=[
+                [
                     rev, name, gate.rate, room.RATE_WINDOW_S * 1000, gate.slow_s * 1000,
                     room.UNIQUE_S * 1000 if gate.unique and len(text) > room.UNIQUE_LENGTH else 0,
                     room.DUPLICATE_S * 1000 if gate.duplicates else 0,
-                    int(gate.barrable), digest(text), int(publish), rest, channel(channel_id), frame["id"],
+                    int(gate.barrable), digest(text), int(publish), rest, about, frame["id"],
                 ],
             )  # fmt: skip
+        except _UNREACHABLE as error:
+            raise _unavailable() from error
         if code == b"ok":
             return int(number)
         raise _refusal(code.decode(), number / 1000)
