@@ -11,6 +11,7 @@
     chat:{id}:log      stream: the messages, by offset
     chat:{id}:gone     hash: deleted messages of the log
     chat:{id}          channel: events as `<audience><JSON>` (`Audience`)
+    chat:deciding      sorted set: `<channel>:<token>` of decisions under way, by when they began
 
 The braces keep a room's keys on one node of a cluster. None of it is the truth (`chat.reload`).
 """
@@ -20,8 +21,9 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -37,6 +39,7 @@ from core.errors import DomainError, Unavailable
 _HERE = Path(__file__).parent
 ROOMS = "chat:rooms"
 CONTROL = "chat:control"
+DECIDING = "chat:deciding"
 # Offsets that are left out after a loss.
 LEAP = 1_000_000
 GONE_S = 12 * 3600
@@ -193,6 +196,36 @@ class Store:
         return {name.decode() for name in names}
 
     # --- decisions --------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def deciding(self, channel_id: int) -> AsyncIterator[None]:
+        """Around a decision: a process that dies between PostgreSQL and Redis leaves a trace."""
+        trace = f"{channel_id}:{secrets.token_hex(6)}"
+        # Without Redis the decision stands in PostgreSQL alone, and its process knows that it does.
+        with suppress(Unavailable):
+            async with reaching():
+                await self.redis.zadd(DECIDING, {trace: time.time()})
+        try:
+            yield
+        except DomainError as error:
+            if not isinstance(error, Unavailable):
+                await self.settled(trace)
+            raise
+        await self.settled(trace)
+
+    async def settled(self, trace: str) -> None:
+        """Nothing is left to do about a decision. One that cannot be struck out is settled once more."""
+        with suppress(Unavailable):
+            async with reaching():
+                await self.redis.zrem(DECIDING, trace)
+
+    async def abandoned(self, older_than_s: float) -> list[tuple[str, int]]:
+        """Decisions that nobody has finished, with their channels."""
+        async with reaching():
+            found: Any = await self.redis.zrangebyscore(
+                DECIDING, "-inf", time.time() - older_than_s
+            )
+        return [(trace.decode(), int(trace.split(b":")[0])) for trace in found]
 
     async def bar(self, channel_id: int, user_id: int, until_ms: int) -> None:
         """A ban (`until_ms` 0) or timeout holds from now on."""
