@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+import hiredis
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -26,7 +27,7 @@ class Passage:
 
     __slots__ = ("answer", "command")
 
-    def __init__(self, command: tuple[Word, ...], answer: asyncio.Future[Any]) -> None:
+    def __init__(self, command: tuple[Any, ...], answer: asyncio.Future[Any]) -> None:
         self.command = command
         self.answer = answer
 
@@ -93,7 +94,7 @@ class Turnstile:
     async def _exchange(self, batch: Sequence[Passage]) -> list[Passage]:
         """Send and answer; those for which Redis did not know the script."""
         connection = self._connection
-        packed = [word for passage in batch for word in connection.pack_command(*passage.command)]
+        packed = b"".join([hiredis.pack_command(passage.command) for passage in batch])
         await connection.send_packed_command(packed)
         unknown = []
         for passage in batch:
