@@ -88,7 +88,8 @@ async def test_a_slow_decision_holds_up_its_own_channel_only(chat: Chat, world: 
     async with world.database.session() as session:
         session.add(ChatBan(channel_id=slow.id, user_id=ann.id, reason="", expires_at=over))
     a = await chat.joined(slow, ann)
-    async with open_bus(world.settings) as bus, world.database.session() as session:
+    patient = world.settings.model_copy(update={"request_timeout_s": 30.0})
+    async with open_bus(patient) as bus, world.database.session() as session:
         await bus.connected()
         # The ban's row is locked: who wants to write it waits.
         await session.get(ChatBan, (slow.id, ann.id), with_for_update=True)
@@ -100,9 +101,8 @@ async def test_a_slow_decision_holds_up_its_own_channel_only(chat: Chat, world: 
 
         first = asyncio.create_task(decide("ban", slow))
         second = asyncio.create_task(decide("unban", slow))
-        for _ in range(3):
-            await decide("ban", quick)
-            await decide("unban", quick)
+        await decide("ban", quick)
+        await decide("unban", quick)
         assert not first.done() and not second.done()
         await session.commit()
         # In the order in which they were asked for: the ban was there to be lifted.
