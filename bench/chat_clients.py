@@ -18,8 +18,8 @@ from typing import cast
 # How the server begins every message (chat/accept.lua).
 _MESSAGE = re.compile(rb'\{"type":"message","offset":(\d+),')
 _SENT = re.compile(rb'"text":"(\d+) ')
-# What a pattern may need of the end of one read to be found in the next.
-_CARRY = 2048
+# Longer than either pattern's longest match: what has to be kept of one read to find it in the next.
+_CARRY = 64
 
 
 @dataclass
@@ -73,10 +73,8 @@ class Socket(asyncio.Protocol):
             for found in _SENT.finditer(data):
                 self.tally.delays_s.append((now - int(found[1])) / 1e9)
                 end = max(end, found.end())
-        # A message whose beginning is here and whose end is not: its beginning is short.
-        tail = data.rfind(b'{"type":"mess', end)
-        if tail >= 0 and len(data) - tail < _CARRY and not self.sampled:
-            self._rest = data[tail:]
+        # A pattern whose beginning is here and whose end is not.
+        self._rest = data[max(end, len(data) - _CARRY) :]
 
     def _before(self, data: bytes) -> None:
         self._rest += data

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,9 +31,13 @@ class Report:
     def row(self, row: dict[str, object]) -> None:
         self.rows.append(row)
 
-    def plot(self, x: str, y: str) -> None:
-        """Draw one column of numbers against another under the table; nothing with fewer than three rows."""
-        points = [(float(str(row[x])), float(str(row[y]))) for row in self.rows]
+    def plot(self, x: str, y: str, rows: Sequence[Mapping[str, object]] | None = None) -> None:
+        """Draw one column of numbers against another under the table, of all rows or some of them.
+
+        Nothing with fewer than three rows.
+        """
+        chosen = self.rows if rows is None else rows
+        points = [(float(str(row[x])), float(str(row[y]))) for row in chosen]
         if len(points) >= 3:
             self.plots.append(Plot(x, y, points))
 

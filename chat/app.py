@@ -81,6 +81,7 @@ async def build(service: Service) -> None:
     service.check("postgres", database.check)
     service.check("redis", lambda: check_redis(redis))
 
+    service.spawn(store.turnstile.run(), "turnstile")
     service.spawn(rooms.listen(), "listen")
     service.spawn(rooms.catch_up(), "catch-up")
     service.spawn(rooms.close_idle(), "close-idle")

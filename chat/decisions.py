@@ -11,6 +11,7 @@ The areas declare their operations with `operation`: `chat.barring`, `chat.modes
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from chat import facts
 from chat.facts import ChannelFacts, stamp
-from chat.history import History
+from chat.history import KEEP, History, deleted_after
 from chat.metrics import ChatMetrics
 from chat.registry import Rooms
 from chat.reload import Reload
@@ -30,9 +31,14 @@ from core.db.engine import Database
 from core.db.models import AuditEntry, ModLogEntry, Role
 from core.db.models import User as UserRow
 from core.errors import Invalid, NotFound, Unavailable
+from core.logs import logger
 from core.settings import Settings
 
+_trouble = logger(__name__)
+
 Answer = Mapping[str, Any]
+# A decision is made in less than this, or by nobody any more.
+ABANDONED_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,27 @@ class Desk:
     async def settle(self) -> None:
         """Have Redis catch up where it could not be told of a decision. Raises Unavailable."""
         for channel_id in sorted(self.unsure):
-            await self.store.doubt(channel_id)
-            await self.reload.ensure(channel_id)
-            await self.store.control({"kind": "room"}, channel_id)
+            await self._settle(channel_id)
             self.unsure.discard(channel_id)
+        for trace, channel_id in await self.store.abandoned(ABANDONED_S):
+            _trouble.warning("decision_abandoned", channel_id=channel_id)
+            await self._settle(channel_id)
+            await self.store.settled(trace)
+
+    async def _settle(self, channel_id: int) -> None:
+        await self.store.doubt(channel_id)
+        position = await self.reload.ensure(channel_id)
+        known = await self.store.gone(channel_id)
+        async with self.database.session() as session:
+            channel = await facts.channel_by_id(session, channel_id)
+            gone = await deleted_after(session, channel_id, position.flushed - KEEP)
+        # Deleted, and nobody was told.
+        untold = [message_id for message_id in gone if message_id not in known]
+        await self.store.forget(channel_id, untold)
+        for message_id in untold:
+            event = {"type": "deleted", "channel": channel.login, "id": message_id}
+            await self.store.publish(channel_id, event)
+        await self.store.control({"kind": "room"}, channel_id)
 
     async def decide(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Decide and carry out. Raises DomainErrors."""
@@ -65,8 +88,10 @@ class Desk:
             raise Invalid("There is no such operation.", code="unknown_op", field="op")
         case = await self._case(question)
         found.check(case)
+        guard = self.store.deciding(case.channel.id) if found.in_redis else nullcontext()
         try:
-            answer = await found.run(self, case)
+            async with guard:
+                answer = await found.run(self, case)
         except Unavailable:
             # PostgreSQL may hold it, and Redis not.
             self.unsure.add(case.channel.id)
@@ -221,6 +246,8 @@ class Operation:
     name: str
     check: Check
     run: Run
+    # Whether what is decided has to hold in Redis as well.
+    in_redis: bool = True
 
 
 OPERATIONS: dict[str, Operation] = {}
@@ -240,11 +267,13 @@ def anybody(case: Case) -> None:
     """Everybody who is logged in; the operation itself looks closer."""
 
 
-def operation(name: str, check: Check = moderators) -> Callable[[Run], Run]:
+def operation(
+    name: str, check: Check = moderators, *, in_redis: bool = True
+) -> Callable[[Run], Run]:
     """Declare an operation."""
 
     def declare(run: Run) -> Run:
-        OPERATIONS[name] = Operation(name, check, run)
+        OPERATIONS[name] = Operation(name, check, run, in_redis)
         return run
 
     return declare

@@ -308,6 +308,18 @@ async def delete_message(
     )
 
 
+async def deleted_after(session: AsyncSession, channel_id: int, offset: int) -> list[str]:
+    """Ids of the messages after an offset that are marked as deleted."""
+    found = await session.scalars(
+        select(ChatMessage.id).where(
+            ChatMessage.channel_id == channel_id,
+            ChatMessage.offset > offset,
+            ChatMessage.deleted_at.is_not(None),
+        )
+    )
+    return [str(message_id) for message_id in found]
+
+
 async def delete_all_of(
     session: AsyncSession,
     channel_id: int,

@@ -151,7 +151,7 @@ async def _go(desk: Desk, raid: Raid) -> None:
     await say(desk, to.id, raider.id, frame)
 
 
-@operation("chatters", anybody)
+@operation("chatters", anybody, in_redis=False)
 async def chatters_list(desk: Desk, case: Case) -> Answer:
     """Who is in the room: at most `limit` of those who are logged in."""
     limit = case.integer("limit") if case.fields.get("limit") is not None else NAMED

@@ -115,7 +115,7 @@ async def _changed(desk: Desk, case: Case, user_id: int) -> None:
     await desk.restand(case, user_id)
 
 
-@operation("roles.list")
+@operation("roles.list", in_redis=False)
 async def roles_list(desk: Desk, case: Case) -> Answer:
     """Who has a role."""
     kind = _kind(case)
@@ -157,7 +157,7 @@ async def suspicious_set(desk: Desk, case: Case) -> Answer:
     return {"user_id": target.id}
 
 
-@operation("note.add")
+@operation("note.add", in_redis=False)
 async def note_add(desk: Desk, case: Case) -> Answer:
     """A note about somebody, for the channel's moderators."""
     text = case.text("text", NOTE_LENGTH, 1)
@@ -180,7 +180,7 @@ async def note_add(desk: Desk, case: Case) -> Answer:
     return {"note_id": row.id}
 
 
-@operation("note.remove")
+@operation("note.remove", in_redis=False)
 async def note_remove(desk: Desk, case: Case) -> Answer:
     """Take one's own note away; as the broadcaster any."""
     async with desk.database.session() as session:

@@ -11,6 +11,7 @@
     chat:{id}:log      stream: the messages, by offset
     chat:{id}:gone     hash: deleted messages of the log
     chat:{id}          channel: events as `<audience><JSON>` (`Audience`)
+    chat:deciding      sorted set: `<channel>:<token>` of decisions under way, by when they began
 
 The braces keep a room's keys on one node of a cluster. None of it is the truth (`chat.reload`).
 """
@@ -20,8 +21,9 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -31,11 +33,13 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from chat import room, wire
+from chat.turnstile import Turnstile
 from core.errors import DomainError, Unavailable
 
 _HERE = Path(__file__).parent
 ROOMS = "chat:rooms"
 CONTROL = "chat:control"
+DECIDING = "chat:deciding"
 # Offsets that are left out after a loss.
 LEAP = 1_000_000
 GONE_S = 12 * 3600
@@ -90,15 +94,20 @@ def key(channel_id: int, name: str) -> str:
     return f"chat:{{{channel_id}}}:{name}"
 
 
+_UNREACHABLE = (RedisError, OSError, TimeoutError)
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("Chat is not available just now. Try again in a moment.", retry_after=2)
+
+
 @asynccontextmanager
 async def reaching() -> AsyncIterator[None]:
     """Turns Redis' errors into Unavailable."""
     try:
         yield
-    except (RedisError, OSError, TimeoutError) as error:
-        raise Unavailable(
-            "Chat is not available just now. Try again in a moment.", retry_after=2
-        ) from error
+    except _UNREACHABLE as error:
+        raise _unavailable() from error
 
 
 class Store:
@@ -106,7 +115,7 @@ class Store:
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
-        self._accept = redis.register_script((_HERE / "accept.lua").read_text())
+        self.turnstile = Turnstile(redis, (_HERE / "accept.lua").read_text())
         self._restore = redis.register_script((_HERE / "restore.lua").read_text())
 
     async def accept(
@@ -128,21 +137,22 @@ class Store:
         # The rest of a JSON object whose first members the script writes.
         rest = wire.encode(frame)[1:]
         name = str(user_id)
-        async with reaching():
-            code, number, _at = await self._accept(
-                keys=[
-                    key(channel_id, part)
-                    for part in (
-                        "room", "barred", "warned", f"u:{name}", f"t:{name}", "unique", "log",
-                    )
+        about = channel(channel_id)
+        try:
+            code, number, _at = await self.turnstile.pass_through(
+                [
+                    f"{about}:room", f"{about}:barred", f"{about}:warned", f"{about}:u:{name}",
+                    f"{about}:t:{name}", f"{about}:unique", f"{about}:log",
                 ],
-                args=[
+                [
                     rev, name, gate.rate, room.RATE_WINDOW_S * 1000, gate.slow_s * 1000,
                     room.UNIQUE_S * 1000 if gate.unique and len(text) > room.UNIQUE_LENGTH else 0,
                     room.DUPLICATE_S * 1000 if gate.duplicates else 0,
-                    int(gate.barrable), digest(text), int(publish), rest, channel(channel_id), frame["id"],
+                    int(gate.barrable), digest(text), int(publish), rest, about, frame["id"],
                 ],
             )  # fmt: skip
+        except _UNREACHABLE as error:
+            raise _unavailable() from error
         if code == b"ok":
             return int(number)
         raise _refusal(code.decode(), number / 1000)
@@ -186,6 +196,36 @@ class Store:
         return {name.decode() for name in names}
 
     # --- decisions --------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def deciding(self, channel_id: int) -> AsyncIterator[None]:
+        """Around a decision: a process that dies between PostgreSQL and Redis leaves a trace."""
+        trace = f"{channel_id}:{secrets.token_hex(6)}"
+        # Without Redis the decision stands in PostgreSQL alone, and its process knows that it does.
+        with suppress(Unavailable):
+            async with reaching():
+                await self.redis.zadd(DECIDING, {trace: time.time()})
+        try:
+            yield
+        except DomainError as error:
+            if not isinstance(error, Unavailable):
+                await self.settled(trace)
+            raise
+        await self.settled(trace)
+
+    async def settled(self, trace: str) -> None:
+        """Nothing is left to do about a decision. One that cannot be struck out is settled once more."""
+        with suppress(Unavailable):
+            async with reaching():
+                await self.redis.zrem(DECIDING, trace)
+
+    async def abandoned(self, older_than_s: float) -> list[tuple[str, int]]:
+        """Decisions that nobody has finished, with their channels."""
+        async with reaching():
+            found: Any = await self.redis.zrangebyscore(
+                DECIDING, "-inf", time.time() - older_than_s
+            )
+        return [(trace.decode(), int(trace.split(b":")[0])) for trace in found]
 
     async def bar(self, channel_id: int, user_id: int, until_ms: int) -> None:
         """A ban (`until_ms` 0) or timeout holds from now on."""

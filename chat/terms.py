@@ -33,6 +33,8 @@ _SPACELESS = (
     (0xF900, 0xFAFF), (0x1B000, 0x1B16F), (0x20000, 0x3FFFF),
 )  # fmt: skip
 _RUN = re.compile(r"([^ 0-9])\1")
+# A stroke may be an i or an l.
+_GLANCE = {stroke: AT_A_GLANCE | {ord(sign): stroke for sign in STROKES} for stroke in "il"}
 _GLANCE_SIGNS = frozenset(map(chr, AT_A_GLANCE)) | frozenset(STROKES)
 
 
@@ -93,7 +95,7 @@ def _plain(text: str) -> list[str]:
 
 def _at_a_glance(text: str, stroke: str) -> list[str]:
     """The words when signs inside a word are letters, and letters that stand alone are joined."""
-    table = AT_A_GLANCE | {ord(sign): stroke for sign in STROKES}
+    table = _GLANCE[stroke]
     words: list[str] = []
     singles: list[str] = []
     for token in text.split():
@@ -148,7 +150,7 @@ def fold(text: str) -> Folded:
     decomposed = text if text.isascii() else unicodedata.normalize("NFKD", text)
     plain = _plain(text)
     found = [plain]
-    for stroke in "il":
+    for stroke in _GLANCE:
         words = _at_a_glance(decomposed, stroke)
         if words not in found:
             found.append(words)

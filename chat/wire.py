@@ -24,6 +24,8 @@ _LOGIN = re.compile(r"[a-z0-9][a-z0-9_]{2,24}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII)
 _INT64 = 2**63
 _TEXT_FRAME = 0x81
+# Made once: json.dumps with options makes one for every call.
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def decode(payload: bytes) -> Command:
     if len(payload) > FRAME_BYTES:
         raise Malformed(f"A frame has at most {FRAME_BYTES} bytes.", code="frame_too_long")
     try:
-        content = json.loads(payload)
+        content = json.loads(payload.decode())
     except (ValueError, RecursionError) as error:
         raise Malformed("A frame is one JSON object.", code="bad_frame") from error
     if not isinstance(content, dict):
@@ -203,7 +205,7 @@ def _text(content: dict[str, Any], field: str, most: int) -> str | None:
 
 def encode(event: Mapping[str, Any]) -> bytes:
     """An event as JSON, without the frame around it."""
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    return _to_json(event).encode()
 
 
 def parse(payload: bytes) -> dict[str, Any]:

@@ -25,14 +25,9 @@ from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
 from core.errors import (
-    Conflict,
     DomainError,
-    Forbidden,
-    Invalid,
     Malformed,
-    NotFound,
     RateLimited,
-    Unauthorized,
     Unavailable,
 )
 from core.events import Event, decode
@@ -394,17 +389,7 @@ def _one_lane(_question: Mapping[str, Any]) -> None:
 
 
 _KINDS: dict[str, type[DomainError]] = {
-    kind.__name__: kind
-    for kind in (
-        Malformed,
-        Invalid,
-        Unauthorized,
-        Forbidden,
-        NotFound,
-        Conflict,
-        RateLimited,
-        Unavailable,
-    )
+    kind.__name__: kind for kind in DomainError.__subclasses__()
 }
 
 

@@ -1,6 +1,6 @@
 """The media of one session: from the workers through the packager to the publisher.
 
-Bytes are handled on the event loop, 25 times a second: a part is published within 20 ms, on average, of
+Bytes are handled on the event loop, 20 times a second: a part is published within 25 ms, on average, of
 its last frame. Between two inputs the packager sees one `cut`.
 """
 

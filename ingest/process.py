@@ -20,8 +20,8 @@ STDERR_LINES = 40
 LINE_LIMIT = 4096
 #: Below the size from which malloc maps and unmaps memory for every single read.
 READ_BYTES = 64 * 1024
-#: How often pipes are read: with each frame or two, five times a part.
-BEAT_MS = 40
+#: How often pipes are read: with each frame or two, four times a part.
+BEAT_MS = 50
 #: 200 Mb/s. Whatever is more than this waits for the next beat.
 READS_A_BEAT = 16
 #: Room for most of a second of video while the loop is busy; the default of 64 kB is a sixth of one.

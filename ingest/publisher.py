@@ -97,12 +97,20 @@ class MediaFolder:
             finally:
                 os.close(file)
         except OSError as error:
-            self._drop(key)
+            self._undo(key, self._sizes.get(key, 0) if how == os.O_APPEND else 0)
             raise MediaFull(f"cannot write to the media folder: {error.strerror}") from error
         before = self._sizes.get(key, 0)
         size = len(data) + (before if how == os.O_APPEND else 0)
         self._sizes[key] = size
         self.used += size - before
+
+    def _undo(self, key: str, size: int) -> None:
+        """A write failed: what was there before it stays."""
+        if size:
+            with contextlib.suppress(OSError):
+                os.truncate(f"{self.root}/{key}", size)
+        else:
+            self._drop(key)
 
     def forget(self, session: str, names: Iterable[str]) -> None:
         """Remove files."""

@@ -32,6 +32,7 @@ class Watch:
         self._sample: Sample | None = None
         self._faults: dict[str, tuple[float, Warn]] = {}
         self._photographed: float | None = None
+        self._listens = False
 
     def restart(self) -> None:
         """The input is over: what was measured of it says nothing about the next."""
@@ -54,12 +55,16 @@ class Watch:
         names = (segment.init_name, *segment.parts[:LOOKED_AT_PARTS])
         try:
             media = b"".join((folder / name).read_bytes() for name in names)
+            # Loudness changes slowly: every second time will do.
+            self._listens = not (self._listens and info.video)
+            listens = self._listens and bool(info.audio)
             look = await self._kit.photographer.look(
-                media, has_video=bool(info.video), has_audio=bool(info.audio)
+                media, has_video=bool(info.video), has_audio=listens
             )
             if look is None or not folder.is_dir():
                 return
-            self.meter.levels = look.levels
+            if listens or not info.audio:
+                self.meter.levels = look.levels
             if look.picture:
                 self._kit.media.replace(self._session, FILE_NAME, look.picture)
                 self.thumbnail_at = self._now()

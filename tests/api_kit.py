@@ -7,7 +7,7 @@ import itertools
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -24,10 +24,10 @@ from core.bus import open_bus
 from core.db.engine import Database, open_database
 from core.events import Event
 from core.outbox import emit
-from core.service import Service, serve
+from core.service import Service
 from core.settings import Settings
 from tests.chat_kit import Person
-from tests.harness import eventually_async
+from tests.harness import eventually_async, running_service
 
 E = TypeVar("E", bound=Event)
 PASSWORD = "correct horse"
@@ -188,20 +188,9 @@ class Account(Client):
             query["cursor"] = answer.body["next_cursor"]
 
 
-@asynccontextmanager
-async def running_api(settings: Settings) -> AsyncIterator[Service]:
+def running_api(settings: Settings) -> AbstractAsyncContextManager[Service]:
     """The API, ready, in this process."""
-    ready: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
-    life = asyncio.create_task(serve("api", build, settings, started=ready.set_result, signals=()))
-    await asyncio.wait((ready, life), return_when=asyncio.FIRST_COMPLETED)
-    if life.done():
-        life.result()
-    service = ready.result()
-    try:
-        yield service
-    finally:
-        service.stop()
-        await life
+    return running_service("api", build, settings)
 
 
 @dataclass

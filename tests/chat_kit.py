@@ -21,9 +21,10 @@ from core.bus import open_bus
 from core.db.engine import Database
 from core.db.models import Channel, ChatRole, Follow, Login, User
 from core.events import CHAT_DECIDE
-from core.service import Service, serve
+from core.service import Service
 from core.settings import Settings
 from core.tokens import Tokens
+from tests.harness import running_service
 
 _numbers = itertools.count(1)
 Frame = dict[str, Any]
@@ -204,19 +205,12 @@ async def dial(url: str, **options: Any) -> ChatClient:
 @asynccontextmanager
 async def running_chat(settings: Settings) -> AsyncIterator[Chat]:
     """The chat service, ready, in this process."""
-    ready: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
-    life = asyncio.create_task(serve("chat", build, settings, started=ready.set_result, signals=()))
-    await asyncio.wait((ready, life), return_when=asyncio.FIRST_COMPLETED)
-    if life.done():
-        life.result()
-    service = ready.result()
-    chat = Chat(service)
-    try:
-        yield chat
-    finally:
-        await chat.leave()
-        service.stop()
-        await life
+    async with running_service("chat", build, settings) as service:
+        chat = Chat(service)
+        try:
+            yield chat
+        finally:
+            await chat.leave()
 
 
 def chat_settings(base: Settings, folder: Path, name: str = "chat", **changes: Any) -> Settings:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 import pytest
 
 from cli.instance import free_port, read_instance
+from core.service import Build, Service, serve
+from core.settings import Settings
 
 SOURCE = Path(__file__).resolve().parent.parent
 # What every stream key looks like (core.stream_keys), those that only tests make up included.
@@ -120,6 +122,22 @@ class RunningServers:
                 field, value = field.removesuffix("_file"), Path(value).read_text().strip()
             values[field] = json.loads(value) if value.startswith("[") else value
         return Settings(**{**values, **changes})
+
+
+@contextlib.asynccontextmanager
+async def running_service(name: str, build: Build, settings: Settings) -> AsyncIterator[Service]:
+    """A service, ready, in this process."""
+    ready: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
+    life = asyncio.create_task(serve(name, build, settings, started=ready.set_result, signals=()))
+    await asyncio.wait((ready, life), return_when=asyncio.FIRST_COMPLETED)
+    if life.done():
+        life.result()
+    service = ready.result()
+    try:
+        yield service
+    finally:
+        service.stop()
+        await life
 
 
 @contextlib.contextmanager

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from chat.store import Store
+from chat.store import DECIDING, Store
 from core.bus import open_bus
 from core.cache import open_redis
-from core.db.models import ChatBan, ChatSuspicious
+from core.db.models import ChatBan, ChatMessage, ChatSuspicious
 from core.errors import DomainError
 from core.events import CHAT_DECIDE
 from tests.chat_kit import Chat, Person, World
@@ -87,7 +88,8 @@ async def test_a_slow_decision_holds_up_its_own_channel_only(chat: Chat, world: 
     async with world.database.session() as session:
         session.add(ChatBan(channel_id=slow.id, user_id=ann.id, reason="", expires_at=over))
     a = await chat.joined(slow, ann)
-    async with open_bus(world.settings) as bus, world.database.session() as session:
+    patient = world.settings.model_copy(update={"request_timeout_s": 30.0})
+    async with open_bus(patient) as bus, world.database.session() as session:
         await bus.connected()
         # The ban's row is locked: who wants to write it waits.
         await session.get(ChatBan, (slow.id, ann.id), with_for_update=True)
@@ -99,15 +101,47 @@ async def test_a_slow_decision_holds_up_its_own_channel_only(chat: Chat, world: 
 
         first = asyncio.create_task(decide("ban", slow))
         second = asyncio.create_task(decide("unban", slow))
-        for _ in range(3):
-            await decide("ban", quick)
-            await decide("unban", quick)
+        await decide("ban", quick)
+        await decide("unban", quick)
         assert not first.done() and not second.done()
         await session.commit()
         # In the order in which they were asked for: the ban was there to be lifted.
         assert (await second)["was_timeout"] is False
         await first
     assert (await a.say(slow, "free again"))["type"] == "message"
+
+
+async def test_what_a_dead_process_decided_holds(chat: Chat, world: World) -> None:
+    """It wrote into PostgreSQL and died before it came to Redis: its trace is found."""
+    channel, ann, ben = [await world.person(name) for name in ("chan", "ann", "ben")]
+    a, b = await chat.joined(channel, ann), await chat.joined(channel, ben)
+    said = await a.say(channel, "something bad")
+    await b.next("message")
+
+    async def delete() -> bool:
+        async with world.database.session() as session:
+            changed = await session.execute(
+                update(ChatMessage)
+                .where(ChatMessage.id == said["id"])
+                .values(deleted_at=datetime.now(UTC))
+                .returning(ChatMessage.id)
+            )
+            return changed.first() is not None
+
+    await eventually_async(delete, within_s=10, what="the message is kept")
+    async with world.database.session() as session:
+        session.add(ChatBan(channel_id=channel.id, user_id=ann.id, reason=""))
+    async with open_redis(world.settings) as redis:
+        await redis.zadd(DECIDING, {f"{channel.id}:lost": time.time() - 3600})
+        assert (await b.next("deleted", within_s=10))["id"] == said["id"]
+        assert (await a.say(channel, "and more"))["code"] == "msg_banned"
+        late = await chat.client(None)
+        assert (await late.join(channel))["history"] == []
+
+        async def settled() -> bool:
+            return await redis.zcard(DECIDING) == 0
+
+        await eventually_async(settled, within_s=10, what="nothing is left to settle")
 
 
 async def test_nobody_speaks_as_what_they_were(chat: Chat, world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,21 @@ def test_a_file_that_cannot_be_written_leaves_no_half(tmp_path: Path) -> None:
     with pytest.raises(MediaFull):
         media.append("nowhere", "a", b"x")
     assert files(media) == set() and media.used == 0
+
+
+def test_what_cannot_be_added_leaves_what_was_there(tmp_path: Path) -> None:
+    media = MediaFolder(tmp_path / "m", 1000)
+    media.make("s1")
+    media.write("s1", "a", b"x" * 100)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The kernel takes half of it and no more.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150, before[1]))
+    try:
+        with pytest.raises(MediaFull):
+            media.append("s1", "a", b"y" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (media.root / "s1/a").read_bytes() == b"x" * 100 and media.used == 100
 
 
 def test_another_life_counts_what_it_finds(tmp_path: Path) -> None:
