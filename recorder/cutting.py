@@ -425,19 +425,14 @@ class _Run:
         index = begin.index if begin else self._lo
         number = begin.number if begin else 0
         cut = self._tail and any(place.time >= self._end for place in self._places(self._hi))
-        if not cut and not number:
-            self._cutter.pieces += [Refer(i) for i in range(index, self._hi + 1)]
-            return
-        if index < self._hi and number:
+        if number and (index < self._hi or not cut):
             places = self._places(index)[number:]
             self._copy(places, self._sounds_of(index, places[0], None))
             index, number = index + 1, 0
-        if not cut and number:
-            places = self._places(index)[number:]
-            self._copy(places, self._sounds_of(index, places[0], None))
-            return
-        self._cutter.pieces += [Refer(i) for i in range(index, self._hi)]
-        self._cut_tail(number)
+        whole = self._hi if cut else self._hi + 1
+        self._cutter.pieces += [Refer(i) for i in range(index, whole)]
+        if cut:
+            self._cut_tail(number)
 
     def _cut_tail(self, number: int) -> None:
         """The last segment, from sample `number` on: what may be copied, and what is left of it."""

@@ -103,6 +103,13 @@ def _inside(data: bytes, span: tuple[int, int], *path: bytes) -> tuple[int, int]
 
 def read_init(data: bytes) -> Init:
     """`ftyp` + `moov`. Raises ValueError when it is none, or holds two tracks of a kind."""
+    try:
+        return _read_init(data)
+    except (struct.error, StopIteration, IndexError) as error:
+        raise ValueError("an initialization section that ends early") from error
+
+
+def _read_init(data: bytes) -> Init:
     moov = _inside(data, (0, len(data)), b"moov")
     if moov is None:
         raise ValueError("no initialization section")
@@ -182,7 +189,7 @@ def read_segment(init: Init, data: bytes) -> Segment:
             for inner, a, b in boxes(data, start, end):
                 if inner == b"traf":
                     _read_traf(view, data, start - 8, (a, b), tracks, segment)
-    except struct.error as error:
+    except (struct.error, IndexError) as error:
         raise ValueError("a chunk ends early") from error
     return segment
 

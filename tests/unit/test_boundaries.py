@@ -32,6 +32,8 @@ PURE = (
     "recorder/timeline.py",
     "recorder/live_timeline.py",
     "recorder/adts.py",
+    "recorder/cutting.py",
+    "recorder/fmp4.py",
     "recorder/encoding.py",
     "recorder/movie.py",
     "recorder/probe.py",
