@@ -15,6 +15,7 @@ from api.channels.keys import revoke_all_keys
 from api.emotes.emotes import remove_all as remove_all_emotes
 from api.follows.follows import forget_follows
 from core.db.models import Channel, Login, PasswordReset, RefreshToken, RetiredLogin, Role, User
+from core.db.video_models import VideoPosition
 from core.errors import Conflict, Unauthorized
 from core.events import UserDeleted
 from core.outbox import emit
@@ -129,6 +130,7 @@ async def delete_user(
     await session.execute(delete(RefreshToken).where(RefreshToken.login_id.in_(logins_of_user)))
     await session.execute(delete(Login).where(Login.user_id == user.id))
     await session.execute(delete(PasswordReset).where(PasswordReset.user_id == user.id))
+    await session.execute(delete(VideoPosition).where(VideoPosition.user_id == user.id))
     await session.execute(
         update(Channel)
         .where(Channel.id == user.id)
