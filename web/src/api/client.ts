@@ -181,7 +181,8 @@ export async function api<T = void>(
   let renewed = false;
   if (may && expired()) renewed = await refresh();
   let response = await send(method, path, options);
-  if (response.status === 401 && may && !renewed && (await refresh())) {
+  // A login that is over for good is forgotten: what anybody may see is then asked for as a stranger.
+  if (response.status === 401 && may && !renewed && ((await refresh()) || !hasLogin())) {
     response = await send(method, path, options);
   }
   if (!response.ok) throw await failure(response);
