@@ -9,6 +9,7 @@ and a broadcast's end leaves no more to do than any minute of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,6 +39,8 @@ BEGINNING_BYTES = 192 * 1024
 FINISH_S = 1.0
 #: How often videos without their pictures are looked for, and how many at once.
 SWEEP_S, SWEEP_MOST = 30.0, 20
+#: After a broadcast whose pictures were not done in time.
+LATE_S = 2.0
 #: Objects fetched at once, and videos that are worked on side by side.
 FETCHES, VIDEOS_AT_ONCE = 4, 2
 #: A poster that shows this much is good enough (standard deviation of its brightness), and one that
@@ -85,6 +88,7 @@ class Thumbnails:
         self._asked: dict[int, float] = {}
         self._locks: dict[int, asyncio.Lock] = {}
         self._wake = asyncio.Event()
+        self._late = asyncio.Event()
         self._fetches = asyncio.Semaphore(FETCHES)
         self._videos = asyncio.Semaphore(VIDEOS_AT_ONCE)
 
@@ -110,6 +114,7 @@ class Thumbnails:
                 await self.advance(video_id, ended=True)
         except (TimeoutError, DomainError) as reason:
             log.info("pictures_come_later", video_id=video_id, reason=repr(reason))
+            self._late.set()
 
     # --- the work
 
@@ -136,7 +141,11 @@ class Thumbnails:
                 await asyncio.gather(*(self._try(number) for number in await self._unfinished()))
             except Unavailable as error:
                 log.warning("pictures_wait", reason=error.message)
-            await asyncio.sleep(SWEEP_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._late.wait(), SWEEP_S - LATE_S)
+            # A video that is late for its pictures is ready only in a moment.
+            self._late.clear()
+            await asyncio.sleep(LATE_S)
 
     async def _unfinished(self) -> list[int]:
         query = (

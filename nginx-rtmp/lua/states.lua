@@ -1,13 +1,15 @@
 --- Who may watch a video or clip: asked of `recorder`, and remembered for a few seconds.
 
+local semaphore = require "ngx.semaphore"
+
 local store = ngx.shared.videos
 
 local match = string.match
 
 -- What is known is believed so long, and while `recorder` does not answer so much longer: whoever watches goes on.
 local FRESH_S, LAST_RESORT_S = 5, 300
--- One request asks; the others go by what was known a moment ago.
-local ASKING_S = 1
+-- One request of a worker asks, and the others wait for its answer; not for ever, since its client may have left.
+local PATIENCE_S = 3
 
 local PLACES = { vod = "/-media/state/videos/", ["clip-media"] = "/-media/state/clips/" }
 local GONE = "gone"
@@ -41,20 +43,41 @@ local function remembered(key)
     return state, prefix, ngx.now() - tonumber(at)
 end
 
+-- key → { semaphore, how many wait, until when }
+local asking = {}
+
+-- Asks, unless another request of this worker does already: then its answer is remembered when this returns.
+local function ask_once(kind, id, key)
+    local group = asking[key]
+    if group and group.deadline > ngx.now() then
+        group.count = group.count + 1
+        group.semaphore:wait(group.deadline - ngx.now())
+        return
+    end
+    group = { semaphore = semaphore.new(0), count = 0, deadline = ngx.now() + PATIENCE_S }
+    asking[key] = group
+    local state, prefix = ask(kind, id)
+    if state then
+        store:set(key, ngx.now() .. " " .. state .. " " .. prefix, LAST_RESORT_S)
+    end
+    if asking[key] == group then
+        asking[key] = nil
+    end
+    if group.count > 0 then
+        group.semaphore:post(group.count)
+    end
+end
+
 --- "open", "token" or "gone" and the folder of the objects of `id`, of `kind` "vod" or "clip-media". Nil when nobody
 -- knows.
 function states.look_up(kind, id)
     local key = kind .. "/" .. id
     local state, prefix, age = remembered(key)
-    if state and (age < FRESH_S or age < FRESH_S + ASKING_S and not store:add("asking:" .. key, true, ASKING_S)) then
-        return state, prefix
+    if not state or age >= FRESH_S then
+        ask_once(kind, id, key)
+        state, prefix = remembered(key)
     end
-    local now_state, now_prefix = ask(kind, id)
-    if not now_state then
-        return state, prefix
-    end
-    store:set(key, ngx.now() .. " " .. now_state .. " " .. now_prefix, LAST_RESORT_S)
-    return now_state, now_prefix
+    return state, prefix
 end
 
 return states

@@ -12,6 +12,13 @@ local CACHE_MEDIA, CACHE_PICTURE, CACHE_EXPORT = "max-age=3600, immutable", "max
 -- A picture that names no version may be another one after so long.
 local PICTURE_AGE_S = 60
 
+-- What the storage says of an object that clients are told, too. Some storages add rules of their own for other
+-- origins, and browsers accept no such header twice.
+local KEPT = {
+    ["accept-ranges"] = true, connection = true, ["content-length"] = true, ["content-range"] = true, date = true,
+    etag = true, ["keep-alive"] = true, server = true, ["transfer-encoding"] = true,
+}
+
 local videos = {}
 
 local public_url = ""
@@ -160,14 +167,25 @@ function videos.playlist_headers()
     end
 end
 
---- Header filter of objects: of what the storage says only length, range and tag count.
+-- A range that cannot be is noticed when the headers are complete, and then the filters run a second time.
+local function forget_headers(header)
+    for _, name in ipairs({
+        "Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Timing-Allow-Origin",
+        "Cross-Origin-Resource-Policy", "X-Content-Type-Options", "Content-Disposition",
+    }) do
+        header[name] = nil
+    end
+    header["Cache-Control"] = "no-store"
+end
+
+--- Header filter of objects.
 function videos.object_headers()
     local header, var = ngx.header, ngx.var
     if ngx.status >= 400 then
-        return
+        return forget_headers(header)
     end
-    for name in pairs(ngx.resp.get_headers(50)) do
-        if name:find("^x%-amz%-") then
+    for name in pairs(ngx.resp.get_headers(100)) do
+        if not KEPT[name] then
             header[name] = nil
         end
     end

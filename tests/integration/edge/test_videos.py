@@ -56,6 +56,7 @@ async def test_an_object_and_its_headers(videos: VideoEdge) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Accept-Ranges"] == "bytes"
         assert not [name for name in answer.headers if name.lower().startswith("x-amz")]
+        assert "Access-Control-Allow-Methods" not in answer.headers
     figures = await videos.figures()
     assert figures["video_cache_hits_total"] == 1
     assert figures["video_cache_misses_total"] == 1
@@ -154,12 +155,12 @@ async def test_what_is_taken_back_is_gone_at_once(videos: VideoEdge) -> None:
     assert time.monotonic() - began > 3, "asked for every object"
 
 
-async def test_states_are_asked_for_once(videos: VideoEdge) -> None:
-    await asyncio.gather(*(videos.get("/vod/7/source/1.m4s") for _ in range(50)))
-    first = videos.recorder.asked.count("/internal/media/videos/7")
-    await asyncio.gather(*(videos.get("/vod/7/source/1.m4s") for _ in range(200)))
-    assert videos.recorder.asked.count("/internal/media/videos/7") == first
-    assert videos.wire.connections <= 2, "everybody fetched the same"
+async def test_many_at_once_ask_and_fetch_once(videos: VideoEdge) -> None:
+    """Of the edge's two workers each asks for itself."""
+    answers = await asyncio.gather(*(videos.get("/vod/7/source/1.m4s") for _ in range(100)))
+    assert {answer.status for answer, _ in answers} == {200}
+    assert videos.recorder.asked.count("/internal/media/videos/7") <= 2
+    assert videos.wire.connections <= 2
 
 
 async def test_playlists(videos: VideoEdge) -> None:

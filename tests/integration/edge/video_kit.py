@@ -155,6 +155,10 @@ class VideoEdge:
         async with self.edge.viewer.get(
             self.edge.url + path, allow_redirects=False, **options
         ) as answer:
+            if path.startswith(("/vod/", "/clip-media/", "/live/")):
+                # Browsers take it once only.
+                assert answer.headers.getall("Access-Control-Allow-Origin") == ["*"]
+            assert len(answer.headers.getall("Cache-Control", [])) <= 1
             return answer, await answer.read()
 
     async def figures(self) -> dict[str, int]:
