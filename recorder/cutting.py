@@ -424,7 +424,8 @@ class _Run:
         """Whole segments from `begin` on (None: from the run's first), and what is left at the end."""
         index = begin.index if begin else self._lo
         number = begin.number if begin else 0
-        cut = self._tail and any(place.time >= self._end for place in self._places(self._hi))
+        beyond = any(place.time >= self._end for place in self._places(self._hi))
+        cut = self._tail and (beyond or bool(self._late_sounds()))
         if number and (index < self._hi or not cut):
             places = self._places(index)[number:]
             self._copy(places, self._sounds_of(index, places[0], None))
@@ -495,6 +496,8 @@ class _Run:
     def _sounds_of(self, index: int, begin: _Place | None, until: _Place | None) -> list[Sample]:
         """Sound of one slot from `begin` (None: all) to `until` (None: the cut's end or the slot's)."""
         since = self._decoded(begin) if begin else None
+        if since is None and self._head and index == self._lo:
+            since = self._start
         limit = self._decoded(until) if until else None
         if limit is None and self._tail and index == self._hi:
             limit = self._end

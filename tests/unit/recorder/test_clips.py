@@ -88,7 +88,10 @@ def test_what_is_borrowed() -> None:
 
 def test_renditions_of_a_cut() -> None:
     timeline = Timeline({"source": (entry(1, "clips/a/source/1.m4s", "x", 125_000),)})
-    known = [{"name": "source", "codecs": "avc1.4d401f", "width": 1280}, {"name": "480p"}]
+    known: list[dict[str, Any]] = [
+        {"name": "source", "codecs": "avc1.4d401f", "width": 1280},
+        {"name": "480p"},
+    ]
     assert described(known, timeline) == [
         {"name": "source", "codecs": "avc1.4d401f", "width": 1280, "bandwidth": 1_000_000,
          "average_bandwidth": 1_000_000},
