@@ -33,8 +33,8 @@ from core.storage import Storage
 from recorder import encoding, probe
 from recorder.encoding import Plan
 from recorder.jobs import Failure, Outcome, Work
-from recorder.refusals import Refused
 from recorder.probe import Probe
+from recorder.refusals import Refused
 from recorder.sandbox import Limits, TooLong, confined
 from recorder.splitter import Assembler, Splitter, codecs
 from recorder.timeline import Entry, Timeline, bandwidth

@@ -105,7 +105,6 @@ class Workers:
     metrics: Metrics
     heavy: frozenset[str] = frozenset()
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _busy: int = 0
 
     def __post_init__(self) -> None:
         self._name = f"{self.node}-{secrets.token_hex(4)}"
@@ -131,9 +130,8 @@ class Workers:
         await bus.work(JOBS, CONSUMER, [f"{JOBS.prefix}.>"], self._woken, at_once=64)
 
     async def _woken(self, _message: bytes) -> None:
-        if self._busy >= self._places:
-            # Another worker may have room; or this one, in a moment.
-            raise Unavailable("All slots are busy.")
+        # Also when all are busy: whoever becomes free looks by itself, and one that is idle elsewhere
+        # does so soon.
         self._wake.set()
 
     async def watch(self) -> None:
@@ -160,11 +158,7 @@ class Workers:
                 continue
             # There may be more: another slot looks.
             self._wake.set()
-            self._busy += 1
-            try:
-                await self._attempt(work)
-            finally:
-                self._busy -= 1
+            await self._attempt(work)
 
     async def _attempt(self, work: Work) -> None:
         """One attempt, and what becomes of it."""

@@ -134,7 +134,9 @@ async def download_export(call: Call[None, LinkQuery]) -> Reply:
     until = int((datetime.now(UTC) + timedelta(seconds=DOWNLOAD_S)).timestamp())
     ending = row.result["format"]
     path = export_path(api.addresses.key, row.video_id or 0, row.id, ending, until)
-    return Reply(None, headers={"Location": path, "Referrer-Policy": "no-referrer"})
+    # A file to keep, not a page to show.
+    place = f"{path}?download=1"
+    return Reply(None, headers={"Location": place, "Referrer-Policy": "no-referrer"})
 
 
 async def _asker(call: AnyCall) -> Actor | None:

@@ -119,7 +119,7 @@ async def test_the_mail_has_a_link_that_works_for_its_owner_only_and_ends(
     opened = await client("GET", link, allow_redirects=False)
     assert opened.status == 302
     place = opened.headers["Location"]
-    assert place.startswith("/vod/~") and place.endswith(f"/exports/{export['id']}.mp3")
+    assert place.startswith("/vod/~") and place.endswith(f"/exports/{export['id']}.mp3?download=1")
     secret = {"link": address.query.removeprefix("link=")}
     assert (await owner("GET", address.path, params=secret, allow_redirects=False)).status == 302
     refused = await stranger("GET", address.path, params=secret, allow_redirects=False)

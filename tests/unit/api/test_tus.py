@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from api.uploads.tus import checksum, encoded, expires, metadata, number
 from core.errors import DomainError, Invalid, Malformed
 
-
 LETTERS = "aZ0 ,;=/+\n\0é漢😀"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recorder.refusals import Refused
 from recorder.probe import DEMUXERS, Picture, Probe, Sound, check, command, demuxer, parse
+from recorder.refusals import Refused
 
 PHONE = """\
 Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'fd:':

@@ -1,0 +1,238 @@
+"""Whatever is uploaded becomes a video, or its owner is told why not."""
+
+from __future__ import annotations
+
+import io
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+import pytest_asyncio
+from sqlalchemy import delete, update
+
+from cli.toolchain import Toolchain
+from core.db.models import Channel, Role, User
+from core.db.video_models import Job
+from recorder.jobs import Kind
+from tests.harness import RunningServers
+from tests.integration.recorder.lab import Lab, pictures, sound_s
+from tests.job_kit import jobs_of
+
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30")
+SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100")
+LONG = ("-t", "5")
+X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+
+
+@pytest_asyncio.fixture
+async def lab(servers: RunningServers, toolchain: Toolchain, tmp_path: Path) -> AsyncIterator[Lab]:
+    """Workers, and somebody to upload for."""
+    async with jobs_of(servers.settings(job_lease_s=5)) as running:
+        async with running.database.session() as session:
+            # What a test left that failed.
+            await session.execute(delete(Job).where(Job.kind == Kind.TRANSCODE))
+            login = f"up_{secrets.token_hex(4)}"
+            user = User(
+                login=login,
+                email=f"{login}@example.org",
+                display_name=login,
+                password_hash="-",
+                role=Role.CREATOR,
+            )
+            session.add(user)
+            await session.flush()
+            session.add(Channel(id=user.id))
+            channel_id = user.id
+        files = tmp_path / "files"
+        files.mkdir()
+        async with running.workers(tmp_path / "work", slots=1):
+            yield Lab(running, files, str(toolchain.ffmpeg()), channel_id)
+
+
+KINDS: dict[str, tuple[str, Sequence[str]]] = {
+    "mp4": ("a.mp4", (*PICTURE, *SOUND, *LONG, *X264, "-c:a", "aac")),
+    "mov": ("a.mov", (*PICTURE, *SOUND, *LONG, "-c:v", "prores", "-c:a", "pcm_s16le")),
+    "mkv": ("a.mkv", (*PICTURE, *SOUND, *LONG, "-c:v", "libx265", "-preset", "ultrafast",
+                      "-c:a", "flac")),
+    "webm": ("a.webm", (*PICTURE, *SOUND, *LONG, "-c:v", "libvpx", "-deadline", "realtime",
+                        "-cpu-used", "8", "-c:a", "libopus")),
+    "avi": ("a.avi", (*PICTURE, *SOUND, *LONG, "-c:v", "mpeg4", "-c:a", "libmp3lame")),
+    "mpegts": ("a.ts", (*PICTURE, *SOUND, *LONG, *X264, "-c:a", "aac")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_containers_and_codecs(lab: Lab, kind: str) -> None:
+    name, words = KINDS[kind]
+    made = await lab.transcoded(lab.make(name, *words).read_bytes())
+    assert made.job.state == "done", made.job.error
+    assert made.video.status == "ready"
+    assert made.video.duration_s == pytest.approx(5, abs=0.15)
+    assert set(made.timeline) == {"source", "240p", "audio"}
+    described = {each["name"]: each for each in made.video.renditions}
+    assert (described["source"]["width"], described["source"]["height"]) == (640, 360)
+    assert described["source"]["codecs"].startswith("avc1.")
+    assert described["source"]["codecs"].endswith(",mp4a.40.2")
+    assert described["audio"]["codecs"] == "mp4a.40.2"
+    starts = [[round(e.start_s, 2) for e in entries] for entries in made.timeline.values()]
+    assert starts[0] == starts[1] == starts[2]
+    assert starts[0] == pytest.approx([0, 2, 4], abs=0.05)
+    for rendition in ("source", "240p"):
+        data = await made.file(rendition)
+        shown = pictures(data)
+        assert len(shown) == pytest.approx(150, abs=2)
+        assert sound_s(data) == pytest.approx(5, abs=0.1)
+    assert sound_s(await made.file("audio")) == pytest.approx(5, abs=0.1)
+
+
+async def test_sound_and_picture_stay_together(lab: Lab) -> None:
+    """A white flash and a beep at the same moment, twice."""
+    flash = "color=black:size=320x240:rate=30,geq=lum='if(lt(mod(T,2),0.5),235,16)':cb=128:cr=128"
+    beep = "aevalsrc='if(lt(mod(t,2),0.5),sin(2*PI*1000*t),0)':s=48000"
+    path = lab.make(
+        "sync.mp4", "-f", "lavfi", "-i", flash, "-f", "lavfi", "-i", beep, "-t", "4", *X264,
+        "-bf", "2", "-c:a", "aac",
+    )  # fmt: skip
+    made = await lab.transcoded(path.read_bytes())
+    data = await made.file("source")
+    lights = [(frame.time or 0, frame.to_ndarray()[0, 0] > 120) for frame in pictures(data)]
+    lit = [at for (_, before), (at, after) in pairwise(lights) if after and not before]
+    heard: list[float] = []
+    silent = True
+    with av.open(io.BytesIO(data), "r", format="mov") as container:
+        for frame in container.decode(audio=0):
+            samples = abs(frame.to_ndarray()[0])
+            for at in range(0, len(samples), 48):
+                loud = samples[at : at + 48].max() > 0.2
+                if loud and silent and (frame.time or 0) > 1:
+                    heard.append((frame.time or 0) + at / 48_000)
+                silent = not loud
+    assert len(lit) == 1
+    assert heard[0] == pytest.approx(lit[0], abs=0.045)
+
+
+async def test_a_rotated_phone_video_stands_upright(lab: Lab) -> None:
+    plain = lab.make("plain.mp4", *PICTURE, *SOUND, "-t", "3", *X264, "-c:a", "aac")
+    turned = lab.make("phone.mov", "-display_rotation", "90", "-i", str(plain), "-c", "copy")
+    made = await lab.transcoded(turned.read_bytes())
+    assert (made.video.width, made.video.height) == (360, 640)
+    assert (pictures(await made.file("source"))[0].width) == 360
+
+
+@pytest.mark.parametrize("light", ["ten_bit", "pq", "hlg"])
+async def test_more_than_eight_bits_and_more_light(lab: Lab, light: str) -> None:
+    transfer = {"ten_bit": "bt709", "pq": "smpte2084", "hlg": "arib-std-b67"}[light]
+    wide = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc")
+    words = (*PICTURE, "-t", "2", "-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt",
+             "yuv420p10le", *(wide if light != "ten_bit" else ()))  # fmt: skip
+    made = await lab.transcoded(lab.make("deep.mkv", *words).read_bytes())
+    assert made.job.state == "done", made.job.error
+    shown = pictures(await made.file("source"))
+    assert shown[0].format.name == "yuv420p"
+    assert len(shown) == 60
+    # A picture, not black and not white.
+    assert 30 < shown[30].to_ndarray()[:360].mean() < 220
+    assert made.video.has_audio is False
+
+
+async def test_a_variable_frame_rate_keeps_its_times(lab: Lab) -> None:
+    skip = "select='not(between(mod(n,30),5,24))'"
+    path = lab.make("vfr.mp4", *PICTURE, "-t", "4", "-vf", skip, "-fps_mode", "vfr", *X264)
+    with av.open(str(path), "r") as container:
+        wanted = [frame.time or 0.0 for frame in container.decode(video=0)]
+    made = await lab.transcoded(path.read_bytes())
+    times = [frame.time or 0.0 for frame in pictures(await made.file("source"))]
+    assert [t - times[0] for t in times] == pytest.approx(
+        [t - wanted[0] for t in wanted], abs=0.002
+    )
+
+
+async def test_no_sound(lab: Lab) -> None:
+    made = await lab.transcoded(lab.make("a.mp4", *PICTURE, "-t", "3", *X264).read_bytes())
+    assert made.job.state == "done", made.job.error
+    assert set(made.timeline) == {"source", "240p"}
+    assert made.video.has_audio is False
+
+
+async def test_sound_alone(lab: Lab) -> None:
+    made = await lab.transcoded(lab.make("a.mp3", *SOUND, "-t", "5").read_bytes())
+    assert made.job.state == "done", made.job.error
+    assert set(made.timeline) == {"source"}
+    assert (made.video.width, made.video.has_audio) == (0, True)
+    assert sound_s(await made.file("source")) == pytest.approx(5, abs=0.1)
+
+
+async def test_cut_off_before_its_index(lab: Lab) -> None:
+    whole = lab.make(*KINDS["mp4"][:1], *KINDS["mp4"][1]).read_bytes()
+    made = await lab.transcoded(whole[: len(whole) * 2 // 3])
+    assert made.video.status == "failed"
+    assert made.video.error is not None
+    assert made.video.error["code"] == "incomplete_file"
+    assert "not complete" in made.video.error["message"]
+
+
+async def test_cut_off_in_the_middle_it_plays_to_there(lab: Lab) -> None:
+    whole = lab.make("a.mkv", *PICTURE, *SOUND, *LONG, *X264, "-c:a", "aac").read_bytes()
+    made = await lab.transcoded(whole[: len(whole) * 2 // 3])
+    assert made.job.state == "done", made.job.error
+    assert 1.5 < made.video.duration_s < 4.9
+
+
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"", "empty_file"),
+    "text": (b"This is no video at all.\n" * 200, "not_a_video"),
+    "zeros": (bytes(100_000), "not_a_video"),
+    "playlist": (
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
+        "not_a_video",
+    ),
+    "concat": (b"ffconcat version 1.0\nfile '/etc/passwd'\n", "not_a_video"),
+    "head_of_a_movie": (b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + bytes(5000), "incomplete_file"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+async def test_what_is_no_video_says_so(lab: Lab, kind: str) -> None:
+    data, code = REFUSED[kind]
+    made = await lab.transcoded(data)
+    assert (made.job.state, made.video.status) == ("failed", "failed")
+    assert made.video.error is not None
+    assert made.video.error["code"] == code, list(made.video.error.values())
+    assert made.job.attempts == 1
+    assert await lab.running.storage.list(f"videos/{made.video.id}/") == []
+
+
+async def test_a_picture_of_a_hundred_million_pixels(lab: Lab) -> None:
+    path = lab.make(
+        "huge.avi", "-f", "lavfi", "-i", "color=size=10000x10000:rate=1", "-frames:v", "1",
+        "-c:v", "mjpeg", "-pix_fmt", "yuvj420p",
+    )  # fmt: skip
+    made = await lab.transcoded(path.read_bytes())
+    assert made.video.error is not None
+    assert made.video.error["code"] == "picture_too_large"
+    assert "10000 × 10000" in made.video.error["message"]
+
+
+async def test_an_attempt_that_died_leaves_nothing_of_itself(lab: Lab) -> None:
+    data = lab.make("a.mp4", *PICTURE, "-t", "3", *X264).read_bytes()
+    job_id = await lab.upload(data)
+    made = await lab.result(job_id)
+    assert [entry.msn for entry in made.timeline["source"]] == [0, 1]
+    async with lab.running.database.session() as session:
+        values = {"state": "running", "worker": "dead", "ended_at": None}
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        await session.execute(
+            update(Job).where(Job.id == job_id).values(
+                **values, lease_until=past, result={"claims": 1}
+            )
+        )  # fmt: skip
+    again = await lab.result(job_id)
+    assert [entry.msn for entry in again.timeline["source"]] == [1_000_000, 1_000_001]
+    folder = f"videos/{made.video.id}/source/"
+    there = {found.key.removeprefix(folder) for found in await lab.running.storage.list(folder)}
+    assert there == {"init-1.mp4", "1000000.m4s", "1000001.m4s"}
+    assert len(pictures(await again.file("source"))) == 90
