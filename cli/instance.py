@@ -16,6 +16,7 @@ import socket
 import stat
 import string
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ LONGEST_SOCKET = ".s.PGSQL.5432.lock"
 MARKER = "footlight-data"
 # Media folders in /dev/shm: "footlight-" and twelve digits of a hash.
 MEDIA_NAMES = "footlight-" + "[0-9a-f]" * 12
+# Media of a killed instance that a next start may go on with: of the longest grace window, seconds.
+MEDIA_KEPT_S = 600
 # Where the launcher binds a data folder that its system user could not reach.
 MOUNTS = Path("/run/footlight-data")
 # Below the range from which Linux takes the ports of outgoing connections, so that a server that is
@@ -99,10 +102,12 @@ class Layout:
         shutil.rmtree(self.run, ignore_errors=True)
 
     def prepare_media(self) -> int:
-        """An empty media folder: a descriptor that has to stay open as long as the folder is in use."""
-        remove_stale_media(self.media.parent)
+        """The media folder: a descriptor that has to stay open as long as the folder is in use.
+
+        What is in it was left by an `up` that was killed: ingest goes on with it.
+        """
+        remove_stale_media(self.media.parent, but=self.media)
         while True:
-            shutil.rmtree(self.media, ignore_errors=True)
             _private_folder(self.media)
             descriptor = os.open(self.media, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -112,12 +117,15 @@ class Layout:
             os.close(descriptor)
 
 
-def remove_stale_media(parent: Path) -> None:
-    """Remove the media that instances of ours left in memory when they were killed.
+def remove_stale_media(parent: Path, *, but: Path | None = None) -> None:
+    """Remove the media that instances of ours left in memory when they were killed, except those that
+    may be started again in a moment and go on.
 
     An instance that lives holds a lock on its folder.
     """
     for folder in parent.glob(MEDIA_NAMES):
+        if folder == but or _is_fresh(folder):
+            continue
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
                 continue
@@ -127,6 +135,14 @@ def remove_stale_media(parent: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(descriptor)
+
+
+def _is_fresh(media: Path) -> bool:
+    """Whether a stream ran there within the longest grace window."""
+    newest = 0.0
+    with contextlib.suppress(OSError):
+        newest = max((each.stat().st_mtime for each in media.iterdir()), default=0.0)
+    return time.time() - newest < MEDIA_KEPT_S
 
 
 def shown(path: Path) -> Path:

@@ -40,7 +40,7 @@ FILE_SYSTEM_SHARE = 0.8
 HELD_BYTES = 64 * 1024 * 1024
 #: Recorder removes files without a word: the folder is measured anew this often, seconds.
 MEASURE_S = 2.0
-#: A full spool is tried again this often, seconds.
+#: A full spool is looked at this often, seconds.
 RETRY_S = 0.5
 CLOSE_S = 3.0
 
@@ -131,14 +131,16 @@ class Spool:
             self._work_off()
 
     def _next(self) -> _Item | None:
-        if not self._held:
+        if self.has_room:
             return self._items.get()
         try:
+            # Recorder makes room without a word.
             return self._items.get(timeout=RETRY_S)
         except queue.Empty:
             return _RETRY
 
     def _work_off(self) -> None:
+        self._measure()
         while self._held:
             item = self._held[0]
             if not self._write(item):

@@ -234,9 +234,11 @@ class Archive:
             # Nobody wants it: its channel or its video is gone, or it was finished already.
             await asyncio.to_thread(spooled.clear if ended else _empty, folder)
             return
-        most = self.uploads * BATCH_PER_UPLOAD
-        while batch := await asyncio.to_thread(spooled.waiting, folder, most):
-            await self._store(video, source, folder, batch)
+        size = self.uploads * BATCH_PER_UPLOAD
+        while notes := await asyncio.to_thread(spooled.waiting, folder):
+            for first in range(0, len(notes), size):
+                batch = await asyncio.to_thread(spooled.read, notes[first : first + size])
+                await self._store(video, source, folder, batch)
         if ended:
             await self._finish(video, folder)
             self.metrics.finish_seconds.observe(time.monotonic() - began)
@@ -343,7 +345,7 @@ def _remove(items: Sequence[Spooled]) -> None:
 
 def _empty(folder: Path) -> None:
     """Remove what waits of a session that ingest still writes."""
-    for item in spooled.waiting(folder, 1_000_000):
+    for item in spooled.read(spooled.waiting(folder)):
         spooled.remove(item)
 
 

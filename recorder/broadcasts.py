@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -193,7 +194,7 @@ async def finish(session: AsyncSession, video_id: int) -> Timeline | None:
     video = await session.get(Video, video_id, with_for_update=True)
     if video is None or video.status != VideoStatus.LIVE:
         return None
-    line = aligned(await segments(session, video_id), ended=True)
+    line = await asyncio.to_thread(aligned, await segments(session, video_id), ended=True)
     if not line.main:
         video.status = VideoStatus.FAILED
         video.error = {"code": "empty", "message": "Nothing of this broadcast was recorded."}
@@ -205,10 +206,9 @@ async def finish(session: AsyncSession, video_id: int) -> Timeline | None:
     video.size_bytes = line.size
     video.renditions = [rated(each, line) for each in video.renditions]
     video.spans = [[span.start_s, span.wall.isoformat(), span.duration_s] for span in spans]
+    entries = await asyncio.to_thread(line.encode)
     await session.execute(
-        insert(VideoTimeline)
-        .values(video_id=video_id, entries=line.encode())
-        .on_conflict_do_nothing()
+        insert(VideoTimeline).values(video_id=video_id, entries=entries).on_conflict_do_nothing()
     )
     await session.execute(delete(VideoSegment).where(VideoSegment.video_id == video_id))
     await emit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,15 +54,16 @@ def has_ended(folder: Path) -> bool:
     return (folder / END_FILE).exists()
 
 
-def waiting(folder: Path, most: int) -> list[Spooled]:
-    """The segments that wait, in order of their numbers; at most so many."""
-    found: list[tuple[int, str, Path]] = []
-    for path in folder.glob("*/*.json"):
-        if path.stem.isdigit():
-            found.append((int(path.stem), path.parent.name, path))
-    found.sort()
+def waiting(folder: Path) -> list[Path]:
+    """The notes of the segments that wait, in the order of their numbers."""
+    notes = (path for path in folder.glob("*/*.json") if path.stem.isdigit())
+    return sorted(notes, key=lambda path: (int(path.stem), path.parent.name))
+
+
+def read(notes: Iterable[Path]) -> list[Spooled]:
+    """The segments of these notes; one that cannot be read is put aside."""
     items = []
-    for _msn, rendition, path in found[:most]:
+    for path in notes:
         try:
             note = SegmentNote.decode(path.read_bytes())
         except FileNotFoundError:
@@ -70,7 +72,7 @@ def waiting(folder: Path, most: int) -> list[Spooled]:
             log.error("spool_damaged", path=str(path), error=str(error))
             path.rename(path.with_name(f"{path.name}{DAMAGED}"))
             continue
-        items.append(Spooled(rendition, note, path.with_suffix(".m4s"), path))
+        items.append(Spooled(path.parent.name, note, path.with_suffix(".m4s"), path))
     return items
 
 

@@ -77,14 +77,28 @@ def test_media_of_killed_instances_goes_and_that_of_living_ones_stays(tmp_path: 
     living, dead, foreign = (tmp_path / name for name in names)
     for folder in (dead, foreign):
         (folder / "session").mkdir(parents=True)
+        os.utime(folder / "session", (0, 0))
     held = Layout(tmp_path, tmp_path, living).prepare_media()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted((living.name, "other"))
     (living / "session").mkdir()
+    os.utime(living / "session", (0, 0))
     remove_stale_media(tmp_path)
     assert (living / "session").exists()
     os.close(held)
     remove_stale_media(tmp_path)
     assert not living.exists()
+
+
+def test_media_of_an_instance_that_was_just_killed_are_there_when_it_starts_again(
+    tmp_path: Path,
+) -> None:
+    names = ("footlight-" + "a" * 12, "footlight-" + "b" * 12)
+    killed, other = (Layout(tmp_path, tmp_path, tmp_path / name) for name in names)
+    os.close(killed.prepare_media())
+    (killed.media / "session").mkdir()
+    os.close(other.prepare_media())
+    os.close(killed.prepare_media())
+    assert (killed.media / "session").exists()
 
 
 def test_a_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,7 +144,7 @@ async def test_a_full_spool_waits_and_goes_on(
 ) -> None:
     """What does not fit waits in memory, in its order, until recorder has made room."""
     monkeypatch.setattr(spool_module, "RETRY_S", 0.02)
-    async with open_spool(Spool(tmp_path / "spool", 4 * MEGABYTE, metrics)) as spool:
+    async with open_spool(Spool(tmp_path / "spool", 7 * MEGABYTE // 2, metrics)) as spool:
         recording = begin(spool)
         first = [segment(msn, size=MEGABYTE) for msn in range(1, 4)]
         for each in first:
@@ -161,6 +162,21 @@ async def test_a_full_spool_waits_and_goes_on(
         assert (recording.folder / "source/4.json").exists()
         assert (recording.folder / "source/5.json").exists()
     assert metrics.spool_lost._value.get() == 0
+
+
+async def test_room_that_was_made_is_noticed_without_a_recording(
+    tmp_path: Path, metrics: IngestMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "RETRY_S", 0.02)
+    async with open_spool(Spool(tmp_path / "spool", MEGABYTE, metrics)) as spool:
+        recording = begin(spool)
+        recording.segment(segment(1, size=MEGABYTE - 1000))
+        await written(recording)
+        assert not spool.has_room
+        shutil.rmtree(recording.folder)
+        async with asyncio.timeout(10):
+            while not spool.has_room:  # noqa: ASYNC110 (a thread measures)
+                await asyncio.sleep(0.01)
 
 
 async def test_past_its_memory_the_oldest_is_lost_and_counted(
