@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import av.audio
 from recorder import ends
 from recorder.cutting import (
     SECOND,
+    Anchor,
     Copy,
     Encode,
     Loaded,
@@ -21,8 +23,8 @@ from recorder.cutting import (
     Slot,
     plan,
 )
-from recorder.fmp4 import read_init, read_segment
-from tests.e2e.samples import Sample, number_of
+from recorder.fmp4 import boxes, read_init, read_segment
+from tests.e2e.samples import Sample, draw, number_of
 from tests.packager_kit import Published, Session
 
 
@@ -44,11 +46,12 @@ class Stored:
         init = read_init(self.inits[self.slots[index].init])
         return Loaded(init, read_segment(init, self.media[index]))
 
-    def plan(self, start: float, end: float) -> Plan:
+    def plan(self, start: float, end: float, anchors: Sequence[Anchor] = ()) -> Plan:
         """Cut with the segments loaded that the plan asks for, and no others."""
         loaded: dict[int, Loaded] = {}
         while True:
-            answer = plan(self.slots, loaded, round(start * SECOND), round(end * SECOND))
+            times = round(start * SECOND), round(end * SECOND)
+            answer = plan(self.slots, loaded, *times, anchors)
             if isinstance(answer, Plan):
                 return answer
             assert isinstance(answer, Missing)
@@ -69,23 +72,64 @@ def published(sample: Sample, *more: Sample) -> Published:
     return packaged(sample, *more)["source"]
 
 
-def packaged(sample: Sample, *more: Sample, rung: str = "180p") -> dict[str, Published]:
-    """All renditions: the source, a `rung` that is the same again, and the sound alone."""
+def packaged(
+    sample: Sample, *more: Sample, beside: Sample | None = None, rung: str = "180p"
+) -> dict[str, Published]:
+    """All renditions: the source, a rung that is the same again or what is `beside`, the sound alone."""
     session = Session()
     session.stream.add_rendition(rung)
     for number, part in enumerate((sample, *more)):
         if number:
             session.cut()
-        data = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00"
-        for tag in part.tags:
-            head = bytes([tag.kind]) + len(tag.payload).to_bytes(3, "big")
-            head += (tag.time & 0xFFFFFF).to_bytes(3, "big") + bytes([tag.time >> 24]) + bytes(3)
-            data += head + tag.payload + (len(tag.payload) + 11).to_bytes(4, "big")
-        session.feed(data, ms=1000)
-        session.feed(data, rung)
+        session.feed(_flv(part), ms=1000)
+        session.feed(_flv(beside or part), rung)
     session.end()
     assert not [fault for fault in session.faults if fault.fatal]
     return {name: session[name] for name in ("source", rung, "audio")}
+
+
+def _flv(sample: Sample) -> bytes:
+    data = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00"
+    for tag in sample.tags:
+        head = bytes([tag.kind]) + len(tag.payload).to_bytes(3, "big")
+        head += (tag.time & 0xFFFFFF).to_bytes(3, "big") + bytes([tag.time >> 24]) + bytes(3)
+        data += head + tag.payload + (len(tag.payload) + 11).to_bytes(4, "big")
+    return data
+
+
+async def other_codec(program: str, codec: str, size: tuple[int, int]) -> Stored:
+    """Seven seconds in a codec that RTMP samples do not have, as ffmpeg segments them: 2 s each."""
+    frames = b"".join(bytes(draw(n, size).to_ndarray().tobytes()) for n in range(210))
+    raw = ("-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{size[0]}x{size[1]}", "-r", "30")
+    low = {"libx265": ("-preset", "ultrafast"), "libsvtav1": ("-preset", "12")}[codec]
+    tag = ("-tag:v", "hvc1", "-x265-params", "log-level=error:open-gop=0") if "265" in codec else ()
+    encode = ("-c:v", codec, *low, *tag, "-g", "60", "-crf", "20", "-video_track_timescale", "1000")
+    command = [
+        program, "-v", "error", *raw, "-i", "pipe:0", *encode, "-f", "mp4",
+        "-movflags", "empty_moov+default_base_moof+frag_keyframe", "pipe:1",
+    ]  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    data, _ = await process.communicate(frames)
+    heads = [start - 8 for kind, start, _ in boxes(data) if kind == b"moof"]
+    ends_at = [*heads[1:], next((a - 8 for k, a, _ in boxes(data) if k == b"mfra"), len(data))]
+    result = Stored([], [], {"init": data[: heads[0]]}, [])
+    start = 0
+    for number, (begin, end) in enumerate(zip(heads, ends_at, strict=True)):
+        result.media.append(data[begin:end])
+        result.slots.append(Slot(number + 1, start, 0, "init", False))
+        content = result.load(number)
+        video = content.init.video
+        assert video is not None
+        samples = content.samples(video)
+        duration = sum(s.duration for s in samples) * SECOND // video.timescale
+        result.slots[-1] = Slot(number + 1, start, duration, "init", False)
+        zero = start - content.segment.begins[video.id] * 1000
+        shown = sorted(zero + (s.shown - video.delay) * 1000 for s in samples)
+        result.frames += [(time, len(result.frames) + n) for n, time in enumerate(shown)]
+        start += duration
+    return result
 
 
 def stored(rendition: Published, numbers: Sequence[int]) -> Stored:
@@ -119,9 +163,13 @@ def stored(rendition: Published, numbers: Sequence[int]) -> Stored:
 
 @dataclass
 class Cut:
-    """The segments that a plan becomes: (initialization section, media, duration in us)."""
+    """The segments that a plan becomes: (initialization section, media, duration in us).
+
+    Those numbered in `breaks` do not go on where the one before them ends.
+    """
 
     parts: list[tuple[bytes, bytes, int]]
+    breaks: frozenset[int] = frozenset()
 
     def numbers(self) -> list[int | None]:
         """The numbers of the pictures, each run of segments of one initialization section decoded
@@ -147,8 +195,8 @@ class Cut:
     def _runs(self) -> list[bytes]:
         runs: list[bytes] = []
         before = b""
-        for init, media, _ in self.parts:
-            if init != before:
+        for number, (init, media, _) in enumerate(self.parts):
+            if init != before or number in self.breaks:
                 runs.append(init)
                 before = init
             runs[-1] += media
@@ -157,8 +205,13 @@ class Cut:
 
 async def carry_out(stored: Stored, plan: Plan, program: str) -> Cut:
     """Make what the plan says."""
-    parts = []
+    parts: list[tuple[bytes, bytes, int]] = []
+    breaks: set[int] = set()
+    last = -1
     for piece in plan.pieces:
+        if any(slot.discontinuity for slot in stored.slots[last + 1 : piece.index + 1]):
+            breaks.add(len(parts))
+        last = piece.index
         slot = stored.slots[piece.index]
         init = stored.inits[slot.init]
         if isinstance(piece, Refer):
@@ -170,4 +223,4 @@ async def carry_out(stored: Stored, plan: Plan, program: str) -> Cut:
             assert isinstance(piece, Encode)
             made = await ends.encode(program, piece, read_init(init))
             parts.append((made.init or init, made.data, piece.duration))
-    return Cut(parts)
+    return Cut(parts, frozenset(breaks))
