@@ -177,15 +177,15 @@ function usePreview(video: ClipEditorProps['video'], cut: Cut, quiet: boolean) {
     line,
     playing,
     /** The picture at one end. */
-    show(at: number) {
+    show: (at: number) => {
       engine.current?.screen.video.pause();
       engine.current?.seekTo(at);
     },
-    play() {
+    play: () => {
       engine.current?.seekTo(now.current.start);
       void engine.current?.screen.play();
     },
-    toggle() {
+    toggle: () => {
       if (playing) engine.current?.screen.video.pause();
       else {
         const { start, end } = now.current;

@@ -30,6 +30,8 @@ export class ChannelPlayer {
   private broadcast: Broadcast | null = null;
   private session: string | null = null;
   private pausedWall: number | null = null;
+  /** How old the newest picture is that can be watched, s; as it was when last seen. */
+  private edgeLag = 0;
 
   constructor({ startMuted = false }: { startMuted?: boolean } = {}) {
     this.screen = new Screen(!startMuted);
@@ -76,7 +78,7 @@ export class ChannelPlayer {
   seekTo(at: number) {
     if (this.broadcast === null) return;
     const wall = this.broadcast.startedAt + at;
-    if (this.live.now() - wall < LIVE_S) this.goLive();
+    if (this.edge() - wall < LIVE_S) this.goLive();
     else if (this.rewound) this.recording.seek({ wall });
     else if (!this.live.seekWall(wall)) this.rewind(wall);
   }
@@ -116,6 +118,11 @@ export class ChannelPlayer {
 
   private get rewound(): boolean {
     return this.recording.isOpen;
+  }
+
+  /** The wall clock of the live edge, s. */
+  private edge(): number {
+    return this.live.now() - this.edgeLag;
   }
 
   private wall(): number | null {
@@ -159,7 +166,7 @@ export class ChannelPlayer {
     if (broadcast === null || wall === null) return null;
     const at = wall - broadcast.startedAt;
     this.screen.set({ latency: this.live.now() - wall });
-    const end = this.recording.grows ? this.live.now() : (this.recording.wallOf(own.end) ?? wall);
+    const end = this.recording.grows ? this.edge() : (this.recording.wallOf(own.end) ?? wall);
     return { start: 0, end: end - broadcast.startedAt, at, buffered: at + own.buffered - own.at };
   }
 
@@ -168,8 +175,9 @@ export class ChannelPlayer {
     if (broadcast === null || this.rewound) return;
     const wall = this.live.wall();
     if (wall === null) return;
+    this.edgeLag = this.live.now() - (this.live.edgeWall() ?? wall);
     const at = wall - broadcast.startedAt;
-    const end = this.live.now() - broadcast.startedAt;
-    this.screen.set({ timeline: { start: 0, end: Math.max(at, end), at, buffered: end } });
+    const end = Math.max(at, this.edge() - broadcast.startedAt);
+    this.screen.set({ timeline: { start: 0, end, at, buffered: end } });
   }
 }

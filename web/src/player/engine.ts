@@ -102,6 +102,12 @@ export class LivePlayer {
     return shown === null ? null : shown.getTime() / 1000;
   }
 
+  /** The wall clock of the live edge, s; null while unknown. */
+  edgeWall(): number | null {
+    const wall = this.wall();
+    return wall === null || this.edgeLatency === null ? null : wall + this.edgeLatency;
+  }
+
   /** The server's clock, s. */
   now(): number {
     return (Date.now() + this.clockOffsetMs) / 1000;

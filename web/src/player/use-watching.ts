@@ -28,8 +28,9 @@ export function placeOf(id: string): number {
 
 function remember(id: string, at: number) {
   try {
-    const { [id]: _, ...rest } = places();
-    const kept = Object.entries(rest).slice(1 - MOST);
+    const kept = Object.entries(places())
+      .filter(([other]) => other !== id)
+      .slice(1 - MOST);
     localStorage.setItem(KEY, JSON.stringify({ ...Object.fromEntries(kept), [id]: at }));
   } catch {
     // Nothing is remembered then.

@@ -30,6 +30,8 @@ export interface VideoViewProps {
   /** Where to begin, s. */
   from?: number;
   label: string;
+  /** A picture until the first of its own. */
+  poster?: string | null;
   storyboardUrl: string | null;
   chapters: readonly Chapter[];
   /** Its broadcast still runs. */
@@ -50,16 +52,25 @@ const FRAME_S = 1 / 30;
 
 function useEngine(
   controller: RefObject<HTMLElement | null>,
-  { id, address, renew, from = 0 }: Pick<VideoViewProps, 'id' | 'address' | 'renew' | 'from'>,
+  {
+    id,
+    address,
+    renew,
+    from = 0,
+    poster = null,
+  }: Pick<VideoViewProps, 'id' | 'address' | 'renew' | 'from' | 'poster'>,
 ) {
   const [engine, setEngine] = useState<VideoPlayer | null>(null);
   // What holds when the video is opened; the player asks for newer addresses by itself.
-  const first = useRef({ address, renew, from });
+  const first = useRef({ address, renew, from, poster });
   useLayoutEffect(() => {
-    first.current = { address, renew, from };
+    first.current = { address, renew, from, poster };
   });
   useLayoutEffect(() => {
     const made = new VideoPlayer(Hls, () => first.current.renew());
+    if (first.current.poster !== null && first.current.from === 0) {
+      made.screen.video.poster = first.current.poster;
+    }
     controller.current?.prepend(made.screen.video);
     made.open(first.current.address, first.current.from);
     setEngine(made);
@@ -82,6 +93,7 @@ export function VideoView({
   renew,
   from,
   label,
+  poster = null,
   storyboardUrl,
   chapters,
   grows = false,
@@ -95,7 +107,7 @@ export function VideoView({
 }: VideoViewProps) {
   const stage = useRef<HTMLDivElement>(null);
   const controller = useRef<HTMLElement>(null);
-  const { engine, snapshot } = useEngine(controller, { id, address, renew, from });
+  const { engine, snapshot } = useEngine(controller, { id, address, renew, from, poster });
   const [menuOpen, setMenuOpen] = useState(false);
   const [helpOpen, setHelpOpen] = useState(false);
   const storyboard = useStoryboard(storyboardUrl, grows);

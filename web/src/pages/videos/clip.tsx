@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState, useSyncExternalStore } from 'react';
+import { useCallback, useEffect, useState, useSyncExternalStore, type SubmitEvent } from 'react';
 import { Link, useLocation } from 'wouter';
 import { ApiError, explain } from '../../api/client';
 import { useResource } from '../../api/use-resource';
@@ -8,9 +8,11 @@ import { ReplayPanel } from '../../chat/replay-panel';
 import { Button, ButtonLink } from '../../components/button';
 import { CopyField } from '../../components/copy-field';
 import { Dialog } from '../../components/dialog';
+import { Field } from '../../components/field';
 import { FollowButton } from '../../components/follow-button';
 import { Ago } from '../../components/time';
 import { Avatar, EmptyState, Skeleton } from '../../components/ui';
+import { useSending } from '../../components/use-sending';
 import { cx } from '../../lib/cx';
 import { formatCount } from '../../lib/format';
 import { useTitle } from '../../lib/title';
@@ -94,6 +96,7 @@ function Stage({
       address={{ url: clip.playback_url, expiresAt: null }}
       renew={renew}
       label={clip.title}
+      poster={clip.thumbnail_url}
       storyboardUrl={null}
       chapters={NO_CHAPTERS}
       shortcuts
@@ -108,18 +111,13 @@ function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDet
   const [engine, setEngine] = useState<VideoPlayer | null>(null);
   const [sharing, setSharing] = useState(false);
   const [removing, setRemoving] = useState(false);
+  const [renaming, setRenaming] = useState(false);
   const [, navigate] = useLocation();
   const { at, end } = useSyncExternalStore(
     engine?.screen.subscribe ?? (() => () => undefined),
     () => engine?.screen.state.timeline ?? NO_PLACE,
   );
   const { channel } = clip;
-
-  async function rename() {
-    const title = window.prompt('Title of the clip', clip.title)?.trim();
-    if (!title || title === clip.title) return;
-    await attempt(clips.rename(clip.id, title).then((now) => onChanged(now)));
-  }
 
   return (
     <div className={cx(channelCss.page, css.clipPage)}>
@@ -176,7 +174,7 @@ function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDet
             </a>
           )}
           {clip.may_edit && (
-            <Button small look="bare" onClick={() => void rename()}>
+            <Button small look="bare" onClick={() => setRenaming(true)}>
               Change the title
             </Button>
           )}
@@ -195,6 +193,15 @@ function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDet
           name={channel.display_name}
         />
       </aside>
+      <Dialog open={renaming} title="Change the title" onClose={() => setRenaming(false)}>
+        <Rename
+          clip={clip}
+          onDone={(now) => {
+            onChanged(now);
+            setRenaming(false);
+          }}
+        />
+      </Dialog>
       <ShareDialog clip={clip} open={sharing} onClose={() => setSharing(false)} />
       <Dialog
         open={removing}
@@ -219,6 +226,30 @@ function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDet
         <p>It is gone for everybody, at once and for good.</p>
       </Dialog>
     </div>
+  );
+}
+
+function Rename({ clip, onDone }: { clip: ClipDetail; onDone: (clip: ClipDetail) => void }) {
+  const [title, setTitle] = useState(clip.title);
+  const { busy, fault, send } = useSending();
+  function submit(event: SubmitEvent) {
+    event.preventDefault();
+    void send(async () => onDone(await clips.rename(clip.id, title.trim())));
+  }
+  return (
+    <form className={css.rename} onSubmit={submit}>
+      <Field
+        label="Title"
+        required
+        maxLength={140}
+        value={title}
+        onChange={(event) => setTitle(event.target.value)}
+        fault={fault}
+      />
+      <Button type="submit" look="primary" busy={busy}>
+        Save
+      </Button>
+    </form>
   );
 }
 

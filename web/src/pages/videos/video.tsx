@@ -139,6 +139,7 @@ function Watch({ video }: { video: VideoDetail }) {
               renew={renew}
               from={from}
               label={video.title || name}
+              poster={video.thumbnail_url}
               storyboardUrl={video.storyboard_url}
               chapters={video.chapters}
               grows={video.status === 'live'}
@@ -305,7 +306,7 @@ function Head({
         </div>
         <div className={channelCss.figures}>
           {video.status === 'live' && (
-            <ButtonLink href={`/${channel.login}`} look="primary" small icon="broadcast">
+            <ButtonLink href={`/${channel.login}`} look="quiet" small icon="broadcast">
               Watch live
             </ButtonLink>
           )}

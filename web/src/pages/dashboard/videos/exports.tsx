@@ -33,8 +33,8 @@ export function ExportsDialog({ id, onClose }: { id: string; onClose: () => void
   return (
     <Dialog open title="Export" onClose={onClose}>
       <p>
-        A file to keep. {instance?.mail_enabled && 'You get an e-mail when it is there; '}
-        you may close this and come back.
+        A file to keep. You may close this and come back
+        {instance?.mail_enabled ? '; an e-mail tells you when it is there.' : '.'}
       </p>
       <p className={own.pills}>
         <Button look="primary" small icon="film" onClick={() => ask('mp4')}>

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { cutAt, formatTenths, moved } from './cut';
+
+const stretch = { start: 10, end: 130 };
+
+describe('a cut', () => {
+  it.each([
+    [50, 30, { start: 50, end: 80 }],
+    [0, 30, { start: 10, end: 40 }],
+    [120, 30, { start: 100, end: 130 }],
+    [50, 2, { start: 50, end: 55 }],
+    [50, 90, { start: 50, end: 110 }],
+    [50.04, 30, { start: 50, end: 80 }],
+  ])('at %d of %d s fits', (start, length, expected) => {
+    expect(cutAt(start, length, stretch)).toEqual(expected);
+  });
+
+  it('stays inside a stretch whose ends are no tenths', () => {
+    expect(cutAt(0, 30, { start: 0.04, end: 20.06 })).toEqual({ start: 0.1, end: 20 });
+  });
+
+  const cut = { start: 50, end: 80 };
+  it.each([
+    ['start', 60.123, { start: 60.1, end: 80 }],
+    ['start', 78, { start: 78, end: 83 }],
+    ['start', 12, { start: 12, end: 72 }],
+    ['start', 999, { start: 125, end: 130 }],
+    ['end', 40, { start: 35, end: 40 }],
+    ['end', 129, { start: 69, end: 129 }],
+    ['end', -5, { start: 10, end: 15 }],
+  ] as const)(
+    'whose %s is moved to %d is neither too short nor too long',
+    (which, to, expected) => {
+      expect(moved(cut, which, to, stretch)).toEqual(expected);
+    },
+  );
+
+  it('is read in tenths', () => {
+    expect(formatTenths(9.96)).toBe('0:10.0');
+    expect(formatTenths(3729.4)).toBe('1:02:09.4');
+  });
+});
