@@ -11,8 +11,12 @@ from api.operations import AnyCall
 from core.events import recorder_question
 
 
-async def ask(call: AnyCall, op: str, **fields: Any) -> dict[str, Any]:
-    """What recorder answers to `op`. Raises Unavailable, and whatever it says against it."""
+async def ask(
+    call: AnyCall, op: str, *, within_s: float | None = None, **fields: Any
+) -> dict[str, Any]:
+    """What recorder answers to `op`, waited for as long as for any server unless `within_s` says
+    otherwise. Raises Unavailable, and whatever it says against it.
+    """
     actor = call.actor
     who = {"id": actor.id, "login": actor.login, "role": str(actor.role)}
-    return await call.api.bus.request(recorder_question(op), {"actor": who, **fields})
+    return await call.api.bus.request(recorder_question(op), {"actor": who, **fields}, within_s)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.engine import Database
 from core.db.video_models import Clip, ClipStatus, Video, VideoStatus, VideoTimeline
-from core.errors import Conflict, NotFound, Unavailable
+from core.errors import Conflict, NotFound
 from core.events import VideoReady
 from core.logs import logger
 from core.outbox import emit
@@ -62,15 +62,23 @@ class FinishClip:
         main = str(work.params["main"])
         entries = Timeline.decode(clip.entries).renditions[main]
         await self._poster(clip.id, entries[0])
-        task.progress = 0.1
-        others = await self._others(clip, work)
-        task.progress = 0.7
-        timeline = Timeline({main: entries, **others})
-        renditions = described(await self._known(clip, work), timeline)
-        await self._file(clip.id, timeline, renditions)
+        alone = Timeline({main: entries})
+        at_once = _file_of(alone, described(clip.renditions, alone))
+        if at_once is not None:
+            await self._file(clip.id, at_once)
+        task.progress = 0.3
+        timeline = Timeline({main: entries, **await self._others(clip, work)})
+        renditions = described(await self._known(clip), timeline)
+        task.progress = 0.8
+        if at_once is None:
+            await self._file(clip.id, _file_of(timeline, renditions) or entries)
         values = {
-            "entries": timeline.encode(), "renditions": renditions, "size_bytes": timeline.size
-        }  # fmt: skip
+            "entries": timeline.encode(),
+            "renditions": renditions,
+            "size_bytes": timeline.size,
+            # Deleted meanwhile: what was stored since goes as well.
+            "purged_at": None,
+        }
 
         async def commit(session: AsyncSession) -> None:
             await session.execute(update(Clip).where(Clip.id == clip.id).values(values))
@@ -79,6 +87,7 @@ class FinishClip:
 
     async def undo(self, session: AsyncSession, work: Work, failure: Failure) -> None:
         """The clip stays as it is: it plays."""
+        await session.execute(update(Clip).where(Clip.id == work.clip_id).values(purged_at=None))
 
     async def _poster(self, clip_id: str, entry: Entry) -> None:
         init, data = await asyncio.gather(
@@ -93,7 +102,7 @@ class FinishClip:
         if picture:
             await self.storage.put(f"clips/{clip_id}/poster.jpg", picture)
 
-    async def _known(self, clip: Clip, work: Work) -> list[dict[str, Any]]:
+    async def _known(self, clip: Clip) -> list[dict[str, Any]]:
         """What is said of the renditions that the video has by now."""
         try:
             return (await self.materials.video(clip.video_id or 0)).renditions
@@ -107,17 +116,14 @@ class FinishClip:
         deadline = time.monotonic() + STORED_WITHIN_S
         while True:
             try:
-                # One more, for sound that came late; the end of a broadcast has none.
                 video = await self.materials.video(clip.video_id or 0)
-                found = await self.materials.beside(video, first, last)
-                break
+                found, waiting = await self.materials.beside(video, first, last)
             except (NotFound, Conflict):
                 # Its video went: the clip keeps what it has.
                 return {}
-            except Unavailable:
-                if time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(LOOK_AGAIN_S)
+            if not waiting or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(LOOK_AGAIN_S)
         found.pop(str(params["main"]), None)
         cuts: dict[str, tuple[Entry, ...]] = {}
         for name, material in found.items():
@@ -137,16 +143,18 @@ class FinishClip:
             log.info("clip_rendition_left_out", clip=clip_id, rendition=name, reason=error.message)
             return None
 
-    async def _file(
-        self, clip_id: str, timeline: Timeline, renditions: list[dict[str, Any]]
-    ) -> None:
-        """The MP4: of the best rendition that everything plays."""
-        ranked = sorted(renditions, key=lambda each: -int(each["width"]) * int(each["height"]))
-        names = [each["name"] for each in ranked if "avc1" in each["codecs"]]
-        name = next(iter(names), next(iter(timeline.renditions)))
-        source = _Parts(self.storage, timeline.renditions[name])
+    async def _file(self, clip_id: str, entries: Sequence[Entry]) -> None:
+        """The MP4."""
         async with self.storage.writer(f"clips/{clip_id}/clip.mp4") as writer:
-            await write_mp4(source, writer, lambda _seconds: None)
+            await write_mp4(_Parts(self.storage, entries), writer, lambda _seconds: None)
+
+
+def _file_of(timeline: Timeline, renditions: Sequence[Mapping[str, Any]]) -> Sequence[Entry] | None:
+    """The best rendition that everything plays; None without one."""
+    ranked = sorted(renditions, key=lambda each: -int(each["width"]) * int(each["height"]))
+    names = (each["name"] for each in ranked if "avc1" in each["codecs"])
+    name = next(names, None)
+    return None if name is None else timeline.renditions[name]
 
 
 class _Parts:
@@ -229,7 +237,7 @@ class MakeHighlight:
         prefix = f"videos/{video_id}"
         cut = await self.cutter.cut(main.held, start_s, end_s, f"{prefix}/{main.rendition}")
         renditions = {main.rendition: cut.entries}
-        others = await self.materials.beside(source, cut.first_msn, cut.last_msn)
+        others, _ = await self.materials.beside(source, cut.first_msn, cut.last_msn)
         others.pop(main.rendition, None)
         for number, (name, material) in enumerate(others.items()):
             task.progress = (number + 1) / (len(others) + 1)

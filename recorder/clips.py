@@ -30,7 +30,7 @@ from core.outbox import emit
 from core.storage import Storage
 from recorder import jobs
 from recorder.borrowed import left_over
-from recorder.cuts import Cut, Cutter, clear, undone
+from recorder.cuts import Cut, Cutter, clear
 from recorder.jobs import Kind, Priority
 from recorder.material import Facts, Material, Materials
 from recorder.timeline import Timeline, bandwidth
@@ -46,7 +46,7 @@ ATTEMPTS = 3
 ABANDONED_S = 120.0
 SWEEP_S = 30.0
 SWEEP_BATCH = 100
-FORWARD_TIMEOUT_S = 4.5
+FORWARD_TIMEOUT_S = 14.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +179,10 @@ class Clips:
                 )
             )
         try:
-            async with undone(self._storage, f"clips/{clip_id}"):
-                cut = await self._cut(clip_id, wanted, video, material, start, end)
-                await self._announce(clip_id, video, cut, material.rendition, end)
+            cut = await self._cut(clip_id, wanted, video, material, start, end)
+            await self._announce(clip_id, video, cut, material.rendition, end)
         except BaseException:
-            await asyncio.shield(self._forget(clip_id))
+            await asyncio.shield(self._give_up(clip_id))
             raise
         taken = time.monotonic() - began
         self._seconds.observe(taken)
@@ -250,14 +249,20 @@ class Clips:
             )
         await self._queue.wake(job)
 
-    async def _forget(self, clip_id: str) -> None:
+    async def _give_up(self, clip_id: str) -> None:
+        """Leave nothing of a clip, unless it plays after all; what cannot be done now the sweep does."""
+        half = (Clip.id == clip_id, Clip.status != ClipStatus.READY)
         try:
             async with self._database.session() as session:
-                await session.execute(
-                    delete(Clip).where(Clip.id == clip_id, Clip.status == ClipStatus.PROCESSING)
+                # From here on it cannot become ready any more.
+                found = await session.scalar(
+                    update(Clip).where(*half).values(status=ClipStatus.FAILED).returning(Clip.id)
                 )
+            if found is not None and await clear(self._storage, f"clips/{clip_id}"):
+                async with self._database.session() as session:
+                    await session.execute(delete(Clip).where(*half))
         except Unavailable as error:
-            log.warning("clip_not_forgotten", clip=clip_id, reason=error.message)
+            log.warning("clip_not_given_up", clip=clip_id, reason=error.message)
 
     async def update(self, question: dict[str, Any]) -> dict[str, Any]:
         """{actor, clip_id, changes: {title}} → {}. Raises NotFound (`clip_not_found`)."""
@@ -293,8 +298,7 @@ class Clips:
         """How many clips' objects went. Raises Unavailable."""
         gone = await self._abandoned()
         for clip_id in gone:
-            if await clear(self._storage, f"clips/{clip_id}"):
-                await self._forget(clip_id)
+            await self._give_up(clip_id)
         query = (
             select(Clip)
             .where(Clip.deleted_at.is_not(None), Clip.purged_at.is_(None))
@@ -309,7 +313,7 @@ class Clips:
 
     async def _abandoned(self) -> list[str]:
         old = func.now() - timedelta(seconds=ABANDONED_S)
-        query = select(Clip.id).where(Clip.status == ClipStatus.PROCESSING, Clip.created_at < old)
+        query = select(Clip.id).where(Clip.status != ClipStatus.READY, Clip.created_at < old)
         async with self._database.session() as session:
             return list(await session.scalars(query.limit(SWEEP_BATCH)))
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -240,16 +239,6 @@ def _entries(job: _Job, made: Plan, placed: Sequence[tuple[str, str, int]]) -> t
         at += duration
         before = piece.index
     return tuple(entries)
-
-
-@asynccontextmanager
-async def undone(storage: Storage, prefix: str) -> AsyncIterator[None]:
-    """When the block fails, what it stored below `prefix` goes."""
-    try:
-        yield
-    except BaseException:
-        await asyncio.shield(clear(storage, prefix))
-        raise
 
 
 async def clear(storage: Storage, prefix: str) -> bool:

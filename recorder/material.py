@@ -137,10 +137,9 @@ class Materials:
                 return Material(SOURCE, tuple(held), end_s)
             await asyncio.sleep(LOOK_AGAIN_S)
 
-    async def beside(self, video: Facts, first: int, last: int) -> dict[str, Material]:
-        """The stored segments numbered `first` to `last` of every rendition, those complete.
-
-        Raises Unavailable while a broadcast's are still on their way.
+    async def beside(self, video: Facts, first: int, last: int) -> tuple[dict[str, Material], bool]:
+        """The stored segments numbered `first` to `last` of every rendition that has all of them, and
+        whether more may come.
         """
         if not video.live:
             async with self._database.session() as session:
@@ -149,15 +148,15 @@ class Materials:
         else:
             found = await self._rows(video, first, last)
         materials: dict[str, Material] = {}
+        waiting = False
         for name, entries in found.items():
             within = [entry for entry in entries if first <= entry.msn <= last and not entry.gap]
             if [entry.msn for entry in within] != list(range(first, last + 1)):
-                if video.live:
-                    raise Unavailable("Segments are still on their way.", code="not_stored_yet")
+                waiting = waiting or video.live
                 continue
             held = tuple(_stored_at(video, name, entry) for entry in within)
             materials[name] = Material(name, held, within[-1].end_s)
-        return materials
+        return materials, waiting
 
     # A video that is whole
 
