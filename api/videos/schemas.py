@@ -27,11 +27,17 @@ def search_words(text: str) -> str:
     return names.clean_text(text, names.SEARCH_LENGTH, "q")
 
 
-Search = Annotated[str, Field(max_length=1000), AfterValidator(search_words)]
+# In a query: all of it together has to fit into a request's first line, percent-encoded.
+Search = Annotated[str, Field(max_length=names.SEARCH_LENGTH), AfterValidator(search_words)]
+ThatCategory = Annotated[
+    str, Field(max_length=names.CATEGORY_LENGTH), AfterValidator(names.clean_category)
+]
+ThatTag = Annotated[str, Field(max_length=50), AfterValidator(lambda t: names.clean_tag(t, "tag"))]
+ThatLanguage = Annotated[str, Field(max_length=20), AfterValidator(names.clean_language)]
+# In a body.
 Category = Annotated[str, Field(max_length=1000), AfterValidator(names.clean_category)]
 Language = Annotated[str, Field(max_length=20), AfterValidator(names.clean_language)]
 Title = Annotated[str, Field(max_length=1000), AfterValidator(names.clean_title)]
-Tag = Annotated[str, Field(max_length=1000), AfterValidator(lambda t: names.clean_tag(t, "tag"))]
 Tags = Annotated[list[str], Field(max_length=50), AfterValidator(names.clean_tags)]
 Description = Annotated[str, Field(max_length=20_000), AfterValidator(names.clean_description)]
 
@@ -51,11 +57,13 @@ class VideosQuery(Page):
     """Which videos, in which order."""
 
     channel: str | None = Field(default=None, max_length=100, description="Of this login.")
-    category: Category | None = Field(
+    category: ThatCategory | None = Field(
         default=None, description="Exactly this category; upper and lower case are the same."
     )
-    tag: Tag | None = Field(default=None, description="With this tag.")
-    language: Language | None = Field(default=None, description="In this language, such as `en`.")
+    tag: ThatTag | None = Field(default=None, description="With this tag.")
+    language: ThatLanguage | None = Field(
+        default=None, description="In this language, such as `en`."
+    )
     kind: VideoKind | None = None
     q: Search | None = Field(
         default=None,

@@ -193,7 +193,7 @@ def _reason(text: str) -> str:
 class RemovalQuery(Query):
     """Why a video is removed."""
 
-    reason: Annotated[str, Field(max_length=2 * REASON_LENGTH), AfterValidator(_reason)] = Field(
+    reason: Annotated[str, Field(max_length=REASON_LENGTH), AfterValidator(_reason)] = Field(
         default="", description="For the audit log."
     )
 
