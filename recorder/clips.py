@@ -268,9 +268,11 @@ class Clips:
         """{actor, clip_id, changes: {title}} → {}. Raises NotFound (`clip_not_found`)."""
         changes = question["changes"]
         values = {"title": str(changes["title"])} if "title" in changes else {}
-        async with self._database.session() as session:
-            if values:
-                await session.execute(_the_clip(question, update(Clip).values(values)))
+        if values:
+            async with self._database.session() as session:
+                statement = _the_clip(question, update(Clip).values(values))
+                if (await session.execute(statement)).first() is None:
+                    raise _no_clip()
         return {}
 
     async def remove(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -279,7 +281,7 @@ class Clips:
             statement = update(Clip).values(deleted_at=func.now())
             row = (await session.execute(_the_clip(question, statement))).first()
             if row is None:
-                raise NotFound("There is no such clip.", code="clip_not_found")
+                raise _no_clip()
             await emit(session, ClipRemoved(clip_id=row.id, channel_id=row.channel_id))
         return {}
 
@@ -332,6 +334,10 @@ class Clips:
 def _the_clip(question: Mapping[str, Any], statement: Any) -> Any:
     mine = (Clip.id == str(question["clip_id"]), Clip.deleted_at.is_(None))
     return statement.where(*mine).returning(Clip.id, Clip.channel_id)
+
+
+def _no_clip() -> NotFound:
+    return NotFound("There is no such clip.", code="clip_not_found")
 
 
 def _alone(_question: dict[str, Any]) -> object:

@@ -34,6 +34,8 @@ log = logger(__name__)
 
 #: What is looked at beside a cut: back to the keyframe before it, and on to sound that came late.
 BEFORE_S, AFTER_S = 30.0, 15.0
+#: The same in segments, of other renditions, whose keyframes are those of the source.
+BEFORE, AFTER = 8, 1
 #: A segment that has just been finished is in the spool within so long.
 SPOOLED_WITHIN_S = 1.5
 LOOK_AGAIN_S = 0.03
@@ -146,16 +148,15 @@ class Materials:
                 timeline = await _timeline(session, video.id)
             found: Mapping[str, Sequence[Entry]] = timeline.renditions
         else:
-            found = await self._rows(video, first, last)
+            found = await self._rows(video, first - BEFORE, last + AFTER)
         materials: dict[str, Material] = {}
         waiting = False
         for name, entries in found.items():
-            within = [entry for entry in entries if first <= entry.msn <= last and not entry.gap]
-            if [entry.msn for entry in within] != list(range(first, last + 1)):
+            held = [_stored_at(video, name, e) for e in _around(entries, first, last)]
+            if held:
+                materials[name] = Material(name, tuple(held), held[-1].entry.end_s)
+            else:
                 waiting = waiting or video.live
-                continue
-            held = tuple(_stored_at(video, name, entry) for entry in within)
-            materials[name] = Material(name, held, within[-1].end_s)
         return materials, waiting
 
     # A video that is whole
@@ -261,6 +262,17 @@ def _entry(row: VideoSegment) -> Entry:
     return Entry(
         row.msn, row.start_s, row.duration_s, row.size, row.init, row.discontinuity, row.pdt
     )
+
+
+def _around(entries: Sequence[Entry], first: int, last: int) -> list[Entry]:
+    """The segments numbered `first` to `last`, and those that join on; empty unless all are there."""
+    own = {entry.msn: entry for entry in entries if not entry.gap}
+    if any(msn not in own for msn in range(first, last + 1)):
+        return []
+    before = next((n for n in range(1, BEFORE + 1) if first - n not in own), BEFORE + 1) - 1
+    after = next((n for n in range(1, AFTER + 1) if last + n not in own), AFTER + 1) - 1
+    first, last = first - before, last + after
+    return [own[msn] for msn in range(first, last + 1)]
 
 
 def _stored_at(video: Facts, rendition: str, entry: Entry) -> Held:
