@@ -41,6 +41,20 @@ class ChannelBody(Input):
     mature: bool | None = Field(default=None, description="Whether it is for adults.")
 
 
+class ChannelStream(StreamView):
+    """A channel's running stream."""
+
+    video_id: str | None = Field(
+        description="Its video so far, if everybody may watch that: the broadcast can be rewound."
+    )
+
+    @classmethod
+    def of(cls, login: str, stream: RunningStream) -> ChannelStream:
+        """Of a channel's running stream."""
+        video_id = None if stream.video_id is None else str(stream.video_id)
+        return cls(**cls.fields_of(login, stream), video_id=video_id)
+
+
 class ChannelView(Model):
     """A channel's page."""
 
@@ -55,7 +69,7 @@ class ChannelView(Model):
     mature: bool
     created_at: datetime
     live: bool
-    stream: StreamView | None
+    stream: ChannelStream | None
     last_stream_at: datetime | None = Field(description="When the latest stream ended.")
     followers: int
     suspended: bool = Field(description="Whether it may not stream and its chat is closed.")
@@ -65,7 +79,8 @@ class ChannelView(Model):
         cls, row: ChannelRow, running: RunningStream | None, last_stream_at: datetime | None
     ) -> ChannelView:
         """From its rows."""
-        stream = StreamView.of(row.login, running) if running and running.is_visible else None
+        visible = running is not None and running.is_visible
+        stream = ChannelStream.of(row.login, running) if running and visible else None
         return cls(
             id=str(row.id),
             login=row.login,

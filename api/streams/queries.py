@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, func, literal_column, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.videos.sight import watchable
 from core.db.models import Channel, Json, PublishAttempt, Stream, StreamHealth, StreamStatus, User
+from core.db.video_models import Video
 
 # Literals, not parameters: only then does a prepared statement fit the partial indexes.
 IS_LIVE = text("streams.status in ('live', 'reconnecting')")
@@ -31,6 +33,8 @@ class RunningStream:
     viewers: int
     thumbnail_at: datetime | None
     warnings: list[Json]
+    # Of its record, where everybody who has the address may watch that.
+    video_id: int | None = None
 
     @property
     def is_visible(self) -> bool:
@@ -76,8 +80,14 @@ def _running(row: Stream) -> RunningStream:
 
 async def running_stream(session: AsyncSession, channel_id: int) -> RunningStream | None:
     """The channel's stream that has not ended; there is at most one."""
-    row = await session.scalar(select(Stream).where(Stream.channel_id == channel_id, IS_RUNNING))
-    return None if row is None else _running(row)
+    query = (
+        select(Stream, Video.id)
+        # As somebody who is nobody in particular.
+        .outerjoin(Video, (Video.stream_id == Stream.id) & watchable(0))
+        .where(Stream.channel_id == channel_id, IS_RUNNING)
+    )
+    row = (await session.execute(query)).one_or_none()
+    return None if row is None else replace(_running(row.Stream), video_id=row.id)
 
 
 async def last_stream_at(session: AsyncSession, channel_id: int) -> datetime | None:

@@ -44,7 +44,8 @@ export interface Channel {
   mature: boolean;
   bio: string;
   live: boolean;
-  stream: Broadcast | null;
+  /** With its video so far, where everybody may watch that. */
+  stream: (Broadcast & { video_id: string | null }) | null;
   last_stream_at: string | null;
   followers: number;
 }

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { chapterAt, clamp, mediaAt, partsOf, runsOf, share, wallAt } from './scale';
 import { parseStoryboard, pictureAt } from './storyboard';
-import { videoIn } from './use-record';
 import { withTokenOf } from './video-player';
 
 describe('storyboard', () => {
@@ -113,10 +112,5 @@ describe('addresses', () => {
       '/vod/~new/7/source/3.m4s',
     );
     expect(withTokenOf('/vod/7/source/3.m4s', '/vod/7/index.m3u8')).toBe('/vod/7/source/3.m4s');
-  });
-
-  it('name the video of a broadcast', () => {
-    expect(videoIn('#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n/vod/71/source.m3u8\n')).toBe('71');
-    expect(videoIn('#EXTM3U\n# /vod/3/x')).toBeNull();
   });
 });

@@ -5,6 +5,7 @@
 import type Hls from 'hls.js/light';
 import type { ErrorData, HlsConfig, LevelDetails } from 'hls.js/light';
 import { bufferEnd } from './buffered';
+import { publishFigures } from './figures';
 import { loadPolicy, qualityOf, sameChoice } from './hls-config';
 import { readPrefs, writePrefs } from './prefs';
 import { causeOf, Retry } from './retry';
@@ -72,6 +73,7 @@ export class Recording {
   private placed = false;
   private audioUrl: string | null = null;
   private recoveries = 0;
+  private stalls = 0;
   private rate = 1;
   private readonly retry = new Retry(() => void this.reopen());
   private readonly watchdog = new Watchdog();
@@ -87,7 +89,10 @@ export class Recording {
     };
     const on = (type: keyof HTMLMediaElementEventMap, handle: () => void) =>
       screen.on(type, guarded(handle));
-    on('waiting', () => this.screen.set({ waiting: true }));
+    on('waiting', () => {
+      if (!this.screen.video.seeking && this.screen.state.started) this.stalls += 1;
+      this.screen.set({ waiting: true });
+    });
     on('playing', () => this.onPlaying());
     on('pause', () => this.screen.set({ paused: true }));
     on('play', () => this.screen.set({ paused: false, ended: false }));
@@ -325,6 +330,8 @@ export class Recording {
   private tick() {
     const { video } = this.screen;
     this.tell();
+    const { latency } = this.screen.state;
+    publishFigures(video, { latency, edgeLatency: null, target: 0, stalls: this.stalls });
     const caughtUp = this.placed && this.grows && video.currentTime > this.edge - CAUGHT_UP_S;
     if (caughtUp && !video.paused) this.hooks.onCaughtUp?.();
     const idle = video.paused || video.ended || document.hidden || this.hls === null || caughtUp;

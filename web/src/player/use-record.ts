@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 import { videos, type VideoDetail } from '../api/videos';
-import type { LiveState } from '../api/types';
+import { api } from '../api/client';
+import type { Channel, LiveState } from '../api/types';
 
 /** A broadcast is recorded a few seconds after it began; until then it is asked for this often, ms. */
 const AGAIN_MS = 5_000;
@@ -15,17 +16,11 @@ export interface Recorded {
   video: VideoDetail;
 }
 
-/** The video that a multivariant playlist names: its renditions are `/vod/<id>/<rendition>.m3u8`. */
-export function videoIn(playlist: string): string | null {
-  return /^(?!#).*\/vod\/(\d+)\//m.exec(playlist)?.[1] ?? null;
-}
-
 async function find(login: string, signal: AbortSignal): Promise<Recorded | null> {
-  const url = `/live/${login}/dvr.m3u8`;
-  const response = await fetch(url, { signal });
-  if (!response.ok) return null;
-  const id = videoIn(await response.text());
-  return id === null ? null : { url, video: await videos.get(id, signal) };
+  const { stream } = await api<Channel>('GET', `/channels/${login}`, { signal });
+  const id = stream?.video_id ?? null;
+  if (id === null) return null;
+  return { url: `/live/${login}/dvr.m3u8`, video: await videos.get(id, signal) };
 }
 
 /** The record of the broadcast that runs on a channel, once there is one. */
@@ -49,7 +44,7 @@ export function useRecord(live: LiveState | null): Recorded | null {
           wait = GROWS_MS;
         }
       } catch {
-        // Not reachable, or a private one: the line stays away.
+        // Not reachable just now: the line comes later.
       }
       if (!abort.signal.aborted) timer = setTimeout(() => void ask(), wait);
     };

@@ -1,5 +1,6 @@
 /** Plays a video or a clip, and keeps its address fresh where it is not everybody's. */
 import type Hls from 'hls.js/light';
+import { unpublishFigures } from './figures';
 import { Recording } from './recording';
 import { Screen } from './screen';
 import type { QualityChoice } from './snapshot';
@@ -74,6 +75,7 @@ export class VideoPlayer {
     clearTimeout(this.renewal);
     this.recording.close();
     this.screen.destroy();
+    unpublishFigures();
   }
 
   private tellCaptions() {
