@@ -90,7 +90,8 @@ async def build(service: Service) -> None:
     service.spawn(clips.keep_sweeping(), "clips")
     service.spawn(thumbnails.run(), "thumbnails")
     service.spawn(
-        bus.consume("recorder-chapters", [ChannelUpdated], Chapters(database).happened), "chapters"
+        bus.consume("recorder-chapters", [ChannelUpdated, VideoReady], Chapters(database).happened),
+        "chapters",
     )
     service.spawn(finishers.run(), "clip-jobs")
     await VideoRequests(database, settings.trash_days, retention.look).respond(bus)

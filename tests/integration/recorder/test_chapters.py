@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.db.video_models import Video
-from core.events import ChannelUpdated
+from core.events import ChannelUpdated, VideoReady
 from recorder.chapters import Chapters
 from tests.harness import RunningServers
 from tests.integration.recorder.archive_kit import NOON, Broadcast, Wired, broadcast, wired
@@ -57,8 +57,28 @@ async def test_changes_become_chapters(bench: Wired) -> None:
     wanted = [(0.0, "A title"), (15.0, "Endgames"), (32.5, "Openings")]
     assert await chapters(bench, stream) == wanted
     stream.recording.end()
-    await stream.stored()
+    video = await stream.stored()
+    spans = [(start, datetime.fromisoformat(wall), length) for start, wall, length in video.spans]
+    ready = VideoReady(video_id=video.id, channel_id=stream.channel_id, spans=spans)
+    await Chapters(bench.database).happened(ready)
     assert await chapters(bench, stream) == wanted
+
+
+async def test_a_place_that_was_guessed_is_found(bench: Wired) -> None:
+    stream = await broadcast(bench)
+    stream.segments(1, 10)
+    await stream.stored()
+    # In the gap that comes now: nobody can know yet how long it is.
+    await change(bench, stream, after(40), "Openings")
+    assert await chapters(bench, stream) == [(0.0, "A title"), (26.0, "Openings")]
+    stream.segments(11, 20, gap_s=30)
+    stream.recording.end()
+    video = await stream.stored()
+    spans = [(start, datetime.fromisoformat(wall), length) for start, wall, length in video.spans]
+    ready = VideoReady(video_id=video.id, channel_id=stream.channel_id, spans=spans)
+    for _ in range(2):
+        await Chapters(bench.database).happened(ready)
+    assert await chapters(bench, stream) == [(0.0, "A title"), (20.0, "Openings")]
 
 
 async def test_a_change_after_the_end_is_none_of_its(bench: Wired) -> None:

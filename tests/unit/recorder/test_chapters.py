@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from recorder.chapters import Chapter, with_change
+from datetime import UTC, datetime, timedelta
+
+from recorder.chapters import Chapter, settled, with_change
+from recorder.timeline import Span
 
 FIRST: Chapter = {"at_s": 0.0, "title": "Hello", "category": "Chess"}
 
@@ -10,7 +13,7 @@ FIRST: Chapter = {"at_s": 0.0, "title": "Hello", "category": "Chess"}
 def change(
     chapters: list[Chapter], at_s: float, title: str, category: str = "Chess"
 ) -> list[Chapter]:
-    return with_change(chapters, FIRST, at_s, title, category)
+    return with_change(chapters, FIRST, {"at_s": at_s, "title": title, "category": category})
 
 
 def shown(chapters: list[Chapter]) -> list[tuple[float, str]]:
@@ -50,3 +53,25 @@ def test_there_is_an_end_to_them() -> None:
     for number in range(500):
         chapters = change(chapters, 60.0 + 60 * number, f"Title {number}")
     assert len(chapters) == 200
+
+
+def test_places_are_found_again_by_the_wall_clock() -> None:
+    noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    spans = [Span(0, noon, 60), Span(60, noon + timedelta(seconds=90), 60)]
+
+    def guessed(at_s: float, wall_s: float, title: str) -> Chapter:
+        wall = (noon + timedelta(seconds=wall_s)).isoformat()
+        return {"at_s": at_s, "title": title, "category": None, "wall": wall}
+
+    chapters = [FIRST, guessed(50, 50, "One"), guessed(66, 85, "Two"), guessed(99, 130, "Three")]
+    assert shown(settled(chapters, spans)) == [
+        (0, "Hello"),
+        (50, "One"),
+        (60, "Two"),
+        (100, "Three"),
+    ]
+    assert settled(settled(chapters, spans), spans) == settled(chapters, spans)
+    assert settled([], spans) == []
+    # In the gap twice: the second corrects the first.
+    chapters = [FIRST, guessed(66, 70, "Two"), guessed(67, 80, "Three")]
+    assert shown(settled(chapters, spans)) == [(0, "Hello"), (60, "Three")]
