@@ -220,7 +220,7 @@ class MakeHighlight:
             timeline, start_s = await self._cut_all(task, work.video_id, source)
         except (NotFound, Conflict) as error:
             raise Refused(error.code, error.message) from error
-        values = self._values(source, timeline)
+        values = self._values(source, timeline, start_s)
 
         async def commit(session: AsyncSession) -> None:
             video_id = int(work.video_id or 0)
@@ -252,8 +252,9 @@ class MakeHighlight:
         return Timeline(renditions), cut.plan.start / 1_000_000
 
     @staticmethod
-    def _values(source: Facts, timeline: Timeline) -> dict[str, Any]:
+    def _values(source: Facts, timeline: Timeline, start_s: float) -> dict[str, Any]:
         return {
+            "chapters": chapters_of(source.chapters, start_s, timeline.duration_s),
             "status": VideoStatus.READY,
             "ready_at": func.now(),
             "duration_s": timeline.duration_s,
@@ -276,6 +277,21 @@ class MakeHighlight:
             .values(status=VideoStatus.FAILED, error=failure.as_json())
         )
         await clear(self.storage, f"videos/{work.video_id}")
+
+
+def chapters_of(
+    chapters: Sequence[dict[str, Any]], start_s: float, duration_s: float
+) -> list[dict[str, Any]]:
+    """The chapters of a cut; the one that it begins in begins with it."""
+    found: list[dict[str, Any]] = []
+    for chapter in chapters:
+        at_s = max(0.0, float(chapter["at_s"]) - start_s)
+        if at_s >= duration_s:
+            break
+        if not at_s:
+            found.clear()
+        found.append({**chapter, "at_s": at_s})
+    return found
 
 
 def crafts(

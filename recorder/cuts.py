@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from core.errors import NotFound, Unavailable
 from core.logs import logger
@@ -76,7 +75,7 @@ class _Job:
     media: dict[int, bytes] = field(default_factory=dict)
     inits: dict[str, bytes] = field(default_factory=dict)
     own_inits: dict[bytes, str] = field(default_factory=dict)
-    puts: list[Coroutine[Any, Any, None]] = field(default_factory=list)
+    puts: list[tuple[str, bytes]] = field(default_factory=list)
     made: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
 
     def slots(self) -> list[Slot]:
@@ -143,13 +142,13 @@ class _Job:
     ) -> tuple[str, str, int]:
         """Store a segment of our own, and its initialization section unless that is stored."""
         key = f"{self.prefix}/{number}.m4s"
-        self.puts.append(self.storage.put(key, data))
+        self.puts.append((key, data))
         if init_key is None:
             init_key = self.own_inits.get(init)
         if init_key is None:
             init_key = f"{self.prefix}/init-{len(self.own_inits)}.mp4"
             self.own_inits[init] = init_key
-            self.puts.append(self.storage.put(init_key, init))
+            self.puts.append((init_key, init))
         self.made[key] = (init, data)
         return key, init_key, len(data)
 
@@ -194,9 +193,22 @@ class Cutter:
             placed = await asyncio.gather(
                 *(self._place(job, piece, number + 1) for number, piece in enumerate(made.pieces))
             )
-        await asyncio.gather(*job.puts)
+        await self._store(job.puts)
         cut_from = [held[piece.index].entry.msn for piece in made.pieces]
         return Cut(_entries(job, made, placed), made, job.made, min(cut_from), max(cut_from))
+
+    async def _store(self, puts: Sequence[tuple[str, bytes]]) -> None:
+        """Store them. None is on its way any more when this ends, so that all can be cleared away."""
+        storing = [asyncio.create_task(self._storage.put(key, data)) for key, data in puts]
+        settled = asyncio.gather(*storing, return_exceptions=True)
+        try:
+            results = await asyncio.shield(settled)
+        except asyncio.CancelledError:
+            await settled
+            raise
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
 
     async def _plan(self, job: _Job, start: int, end: int, anchors: Sequence[Anchor]) -> Plan:
         slots = job.slots()

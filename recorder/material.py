@@ -54,6 +54,7 @@ class Facts:
     node: str | None
     live: bool
     renditions: list[Json]
+    chapters: list[Json]
     width: int
     height: int
 
@@ -73,6 +74,7 @@ class Facts:
             video.node,
             video.status == VideoStatus.LIVE,
             video.renditions,
+            video.chapters,
             video.width,
             video.height,
         )

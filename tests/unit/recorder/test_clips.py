@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import Invalid
 from recorder.borrowed import keys_of
+from recorder.clip_jobs import chapters_of
 from recorder.clips import Wanted, described, stretch
 from recorder.timeline import Entry, Timeline
 from tests.packager_kit import START
@@ -84,6 +85,16 @@ def test_what_is_borrowed() -> None:
         8: {"videos/8/source/6.m4s", "videos/8/source/init-0.mp4"},
     }
     assert keys_of(b"") == {}
+
+
+def test_chapters_of_a_cut() -> None:
+    """The one that it begins in, and those that begin in it."""
+    chapters = [{"at_s": at, "title": str(at)} for at in (0, 100, 200, 300)]
+    assert chapters_of(chapters, 150.0, 100.0) == [
+        {"at_s": 0.0, "title": "100"}, {"at_s": 50.0, "title": "200"},
+    ]  # fmt: skip
+    assert chapters_of(chapters, 200.0, 100.0) == [{"at_s": 0.0, "title": "200"}]
+    assert chapters_of([], 10.0, 10.0) == []
 
 
 def test_renditions_of_a_cut() -> None:
