@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, exists, or_, select, update
@@ -11,7 +12,7 @@ from api.uploads.chunks import folder
 from api.uploads.uploads import TRANSCODE
 from core.bus import Bus
 from core.db.engine import Database
-from core.db.video_models import Job, Upload, UploadState, Video, VideoStatus
+from core.db.video_models import Job, Upload, UploadState, Video, VideoKind, VideoStatus
 from core.errors import DomainError
 from core.events import recorder_question
 from core.logs import logger
@@ -21,6 +22,9 @@ log = logger(__name__)
 
 INTERVAL_S = 30.0
 BATCH = 100
+# Rounds between two looks for videos without an upload, and how old those are at least.
+ORPHANS_EVERY = 120
+ORPHAN_AGE = timedelta(hours=1)
 # What was completed just now is recorder's already, most likely.
 PATIENCE = timedelta(seconds=20)
 
@@ -35,10 +39,12 @@ class Sweep:
 
     async def run(self) -> None:
         """Again and again, until cancelled."""
-        while True:
+        for number in itertools.count():
             await asyncio.sleep(INTERVAL_S)
             try:
                 await self.once(datetime.now(UTC))
+                if number % ORPHANS_EVERY == 0:
+                    await self.forget_orphans(datetime.now(UTC))
             except DomainError as error:
                 log.warning("uploads_not_swept", reason=error.message)
 
@@ -81,6 +87,25 @@ class Sweep:
             await self._remove_chunks(row)
             async with self._database.session() as session:
                 await session.execute(delete(Upload).where(Upload.id == row.id))
+
+    async def forget_orphans(self, now: datetime) -> None:
+        """Videos whose upload was never written down: we died between the two. Reads all videos."""
+        query = (
+            select(Video.id)
+            .where(
+                Video.kind == VideoKind.UPLOAD,
+                Video.status == VideoStatus.PROCESSING,
+                Video.created_at < now - ORPHAN_AGE,
+                ~exists().where(Upload.video_id == Video.id),
+                ~exists().where(Job.video_id == Video.id),
+            )
+            .limit(BATCH)
+        )
+        async with self._database.session() as session:
+            orphans = (await session.scalars(query)).all()
+        for video_id in orphans:
+            question = {"video_id": video_id}
+            await self._bus.request(recorder_question("upload.abandon"), question)
 
     async def _clear_finished(self, now: datetime) -> None:
         """The files go once there is a video of them, or none will be; the rows some days later."""

@@ -24,6 +24,8 @@ def filled(path: str) -> str:
         "user": "nobody_here",
         "id": "1",
         "message": str(UUID(int=1)),
+        "upload": str(UUID(int=1)),
+        "clip": "AAAAAAAAAAA",
     }.items():
         path = path.replace(f"{{{name}}}", value)
     return path

@@ -305,6 +305,24 @@ async def test_the_file_goes_once_there_is_a_video(account: Accounts, running: R
     assert (await owner("GET", url)).body["state"] == "done"
 
 
+async def test_a_video_without_an_upload_goes(account: Accounts, running: Running) -> None:
+    owner = await account()
+    url = await begin(owner, 3)
+    kept = int((await owner("GET", url)).body["video_id"])
+    long_ago = datetime.now(UTC) - timedelta(hours=2)
+    async with running.database.session() as session:
+        orphan = Video(channel_id=owner.id, kind="upload", status="processing")
+        session.add(orphan)
+        await session.flush()
+        both = Video.id.in_((orphan.id, kept))
+        await session.execute(update(Video).where(both).values(created_at=long_ago))
+    sweep = Sweep(running.database, running.storage, running.bus)
+    await sweep.forget_orphans(datetime.now(UTC))
+    async with running.database.session() as session:
+        assert await session.get(Video, orphan.id) is None
+        assert await session.get(Video, kept) is not None
+
+
 async def _job_of(jobs: Running, video_id: int) -> int | None:
     async with jobs.database.session() as session:
         found: int | None = await session.scalar(select(Job.id).where(Job.video_id == video_id))
