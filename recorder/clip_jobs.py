@@ -23,12 +23,12 @@ from core.storage import Storage
 from recorder import pictures
 from recorder.clips import described
 from recorder.cuts import Cut, Cutter, clear
-from recorder.cutting import Anchor
 from recorder.ends import merged_avc
 from recorder.exports import Part, write_mp4
 from recorder.fmp4 import read_init, with_config
 from recorder.jobs import Failure, Kind, Outcome, Work
 from recorder.material import Facts, Materials
+from recorder.pieces import Anchor
 from recorder.refusals import Refused
 from recorder.timeline import Entry, Timeline
 from recorder.workers import Craft, Task

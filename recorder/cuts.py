@@ -12,7 +12,9 @@ from core.errors import NotFound, Unavailable
 from core.logs import logger
 from core.storage import Storage
 from recorder import ends
-from recorder.cutting import (
+from recorder.cutting import plan
+from recorder.fmp4 import read_init, read_segment
+from recorder.pieces import (
     SECOND,
     Anchor,
     Copy,
@@ -23,9 +25,7 @@ from recorder.cutting import (
     Plan,
     Refer,
     Slot,
-    plan,
 )
-from recorder.fmp4 import read_init, read_segment
 from recorder.timeline import Entry
 
 log = logger(__name__)

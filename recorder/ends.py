@@ -16,8 +16,8 @@ import ffmpeg
 
 from core.errors import Unavailable
 from core.logs import logger
-from recorder.cutting import Copy, Encode
 from recorder.fmp4 import Init, Sample, Track, chunk, read_init, read_segment, with_config
+from recorder.pieces import Copy, Encode
 from recorder.sandbox import Limits, TooLong, confined
 
 log = logger(__name__)

@@ -11,19 +11,9 @@ import av
 import av.audio
 
 from recorder import ends
-from recorder.cutting import (
-    SECOND,
-    Anchor,
-    Copy,
-    Encode,
-    Loaded,
-    Missing,
-    Plan,
-    Refer,
-    Slot,
-    plan,
-)
+from recorder.cutting import plan
 from recorder.fmp4 import boxes, read_init, read_segment
+from recorder.pieces import SECOND, Anchor, Copy, Encode, Loaded, Missing, Plan, Refer, Slot
 from tests.e2e.samples import Sample, draw, number_of
 from tests.packager_kit import Published, Session
 

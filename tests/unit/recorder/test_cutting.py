@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.cutting import (
+from recorder.cutting import plan
+from recorder.fmp4 import Init, Sample, Segment, Track
+from recorder.pieces import (
     SECOND,
     Copy,
     Encode,
@@ -19,9 +21,7 @@ from recorder.cutting import (
     Plan,
     Refer,
     Slot,
-    plan,
 )
-from recorder.fmp4 import Init, Sample, Segment, Track
 
 PICTURE = Track(1, "video", 1000, 0, "avc1", b"", 0, 0, 0)
 SOUND = Track(2, "audio", 1000, 0, "mp4a", b"", 0, 0, 0)
