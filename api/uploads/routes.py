@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import update
 
 from api import limits
-from api.operations import PREFIX, AnyCall, Call, Operations, Reply, invalid
+from api.operations import PATH_FORMS, PREFIX, AnyCall, Call, Operations, Reply, invalid
 from api.recorder import ask
 from api.uploads import tus
 from api.uploads import uploads as acts
@@ -203,7 +203,8 @@ def add_headers(app: web.Application, most: int) -> None:
 
     app.on_response_prepare.append(prepare)
     app.router.add_route("OPTIONS", f"{PREFIX}/uploads", options)
-    app.router.add_route("OPTIONS", PREFIX + "/uploads/{upload}", options)
+    one = f"{{upload:{PATH_FORMS['upload']}}}"
+    app.router.add_route("OPTIONS", f"{PREFIX}/uploads/{one}", options)
 
 
 # --- receiving ------------------------------------------------------------------------------------
