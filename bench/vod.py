@@ -42,7 +42,7 @@ from recorder.archive import Archive, ArchiveMetrics
 
 SAMPLE_S = 20
 #: Eight hours of it are some hundred megabytes.
-SMALL = Profile("320x180", 320, 180, 30, 100, ZEROLATENCY_2S.x264)
+SMALL = Profile("320x192", 320, 192, 30, 100, ZEROLATENCY_2S.x264)
 RENDITIONS = ("source", "audio")
 TARGET_S = 4
 #: Segments of one broadcast that are written before the recorder is waited for.
@@ -195,10 +195,10 @@ async def end_to_ready(
         }
 
 
-async def _until(check: Callable[[], Awaitable[Any]], pause_s: float) -> None:
+async def _until(check: Callable[[], Awaitable[Any]], pause_s: float) -> Any:
     while True:
-        if await check():
-            return
+        if found := await check():
+            return found
         await asyncio.sleep(pause_s)
 
 
@@ -250,10 +250,16 @@ async def _rewind(instance: Instance, channel: Channel, video_id: int) -> tuple[
 async def _last_frames(instance: Instance, video_id: int, segments: int) -> int:
     """Pictures in the video's last segment, by way of its playlist."""
     async with aiohttp.ClientSession(instance.http) as client:
-        async with client.get(f"/vod/{video_id}/source.m3u8") as answer:
-            text = await answer.text()
+
+        async def ended() -> str:
+            # An edge keeps the playlist of a running broadcast for a second.
+            async with client.get(f"/vod/{video_id}/source.m3u8") as answer:
+                text = await answer.text()
+            return text if "#EXT-X-ENDLIST" in text else ""
+
+        text = await _until(ended, 0.02)
         lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-        if len(lines) != segments or "#EXT-X-ENDLIST" not in text:
+        if len(lines) != segments:
             raise RuntimeError(f"the video has {len(lines)} of {segments} segments")
         data = b""
         for name in ("source/init-0.mp4", lines[-1]):

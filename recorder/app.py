@@ -64,6 +64,8 @@ async def build(service: Service) -> None:
     )
     thumbnails = Thumbnails(settings, database, storage)
     archive.listeners.append(thumbnails)
+    catalogue = Catalogue(database, derive(settings, Purpose.MEDIA_TOKENS))
+    archive.finished = catalogue.forget
     retention = Retention(database, storage, settings)
     queue = Queue(database, bus, settings.job_lease_s)
     known = crafts(settings, database, storage)
@@ -102,6 +104,6 @@ async def build(service: Service) -> None:
     await Posters(database, storage, str(settings.ffmpeg_path)).respond(bus)
     await UploadRequests(queue, undo(known)).respond(bus)
     app = make_app(service)
-    add_routes(app, Catalogue(database, derive(settings, Purpose.MEDIA_TOKENS)))
+    add_routes(app, catalogue)
     add_storyboard(app, database)
     await service.listen(app, settings.recorder_listen)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -119,6 +119,8 @@ class Archive:
     uploads: int
     metrics: ArchiveMetrics
     listeners: list[Listener] = field(default_factory=list)
+    #: Called when a video has become ready.
+    finished: Callable[[int], None] = lambda _video_id: None
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.uploads)
@@ -327,6 +329,7 @@ class Archive:
         if line is not None:
             log.info("video_ready", video_id=video.id, duration_s=round(line.duration_s, 3))
         video.status = VideoStatus.READY
+        self.finished(video.id)
         self._inits = {name for name in self._inits if name[0] != video.id}
         await asyncio.to_thread(spooled.clear, folder)
 

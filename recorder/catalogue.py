@@ -157,6 +157,10 @@ class Catalogue:
         )
         return Playlist(gzip.compress("\n".join(lines).encode()), playlist.age_s)
 
+    def forget(self, video_id: int) -> None:
+        """A broadcast is over: what was known of it while it ran is not true any more."""
+        self._running.pop(video_id, None)
+
     async def _look(self, video: Video) -> _Running:
         target_s = _target(video.renditions)
         running = self._running.setdefault(video.id, _Running(target_s))
