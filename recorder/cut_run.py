@@ -106,15 +106,16 @@ class Run:
             ]
         return found
 
-    def _wanted(self, since: int, until: int) -> list[_Place]:
-        """Frames presented in this stretch, in the order in which they are."""
-        places = [p for index in range(self._lo, self._hi + 1) for p in self._places(index)]
+    def _wanted(self, since: int, until: int, last: int) -> list[_Place]:
+        """Frames presented in this stretch, in the order in which they are; none lies behind slot `last`."""
+        places = [p for index in range(self._lo, last + 1) for p in self._places(index)]
         return sorted((p for p in places if since <= p.time < until), key=lambda p: p.time)
 
     # Pieces
 
     def _encode_head(self, body: _Place | None) -> int:
-        wanted = self._wanted(self._start, body.time if body else self._end)
+        before, last = (body.time, body.index) if body else (self._end, self._hi)
+        wanted = self._wanted(self._start, before, last)
         if not wanted and body is not None:
             return body.time
         if not wanted:

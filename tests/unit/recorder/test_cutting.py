@@ -109,6 +109,14 @@ def test_ends_inside_segments() -> None:
     assert len(tail.video) == 10 and tail.duration == 400_000
 
 
+def test_the_middle_is_not_looked_at() -> None:
+    """However long it is: its segments would have to be fetched."""
+    slots, loaded = segments([GOP] * 500)
+    made, seen = cut(slots, loaded, 1400, 494_400)
+    assert len(made.pieces) == 495
+    assert seen == {1, 2, 494, 495}
+
+
 def test_within_one_group_of_pictures() -> None:
     slots, loaded = segments([GOP * 4])
     made, _ = cut(slots, loaded, 1400, 1800)
