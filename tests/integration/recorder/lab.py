@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import secrets
 import subprocess
 import uuid
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 import av
 from sqlalchemy import select
 
+from core.db.models import Channel, Role, User
 from core.db.video_models import Job, Upload, UploadState, Video, VideoTimeline
 from recorder import jobs
 from recorder.jobs import Kind
@@ -35,6 +37,23 @@ class Made:
         parts = [await self.running.storage.get(f"{folder}/{entries[0].init}")]
         parts += [await self.running.storage.get(f"{folder}/{e.msn}.m4s") for e in entries]
         return b"".join(parts)
+
+
+async def new_channel(running: Running) -> int:
+    """Somebody to upload for: the channel's id."""
+    login = f"up_{secrets.token_hex(4)}"
+    async with running.database.session() as session:
+        user = User(
+            login=login,
+            email=f"{login}@example.org",
+            display_name=login,
+            password_hash="-",
+            role=Role.CREATOR,
+        )
+        session.add(user)
+        await session.flush()
+        session.add(Channel(id=user.id))
+        return user.id
 
 
 class Lab:

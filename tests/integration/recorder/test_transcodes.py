@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import secrets
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -15,11 +14,10 @@ import pytest_asyncio
 from sqlalchemy import delete, update
 
 from cli.toolchain import Toolchain
-from core.db.models import Channel, Role, User
 from core.db.video_models import Job
 from recorder.jobs import Kind
 from tests.harness import RunningServers
-from tests.integration.recorder.lab import Lab, pictures, sound_s
+from tests.integration.recorder.lab import Lab, new_channel, pictures, sound_s
 from tests.job_kit import jobs_of
 
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30")
@@ -35,18 +33,7 @@ async def lab(servers: RunningServers, toolchain: Toolchain, tmp_path: Path) -> 
         async with running.database.session() as session:
             # What a test left that failed.
             await session.execute(delete(Job).where(Job.kind == Kind.TRANSCODE))
-            login = f"up_{secrets.token_hex(4)}"
-            user = User(
-                login=login,
-                email=f"{login}@example.org",
-                display_name=login,
-                password_hash="-",
-                role=Role.CREATOR,
-            )
-            session.add(user)
-            await session.flush()
-            session.add(Channel(id=user.id))
-            channel_id = user.id
+        channel_id = await new_channel(running)
         files = tmp_path / "files"
         files.mkdir()
         async with running.workers(tmp_path / "work", slots=1):

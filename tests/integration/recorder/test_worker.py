@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -15,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from cli.toolchain import Toolchain
-from core.db.models import Channel, Role, User
 from core.db.video_models import Video
 from tests.harness import SOURCE, RunningServers, eventually_async
-from tests.integration.recorder.lab import Lab, pictures
+from tests.integration.recorder.lab import Lab, new_channel, pictures
 from tests.job_kit import jobs_of
 
 SECONDS = 12
@@ -73,19 +71,7 @@ async def test_killed_in_the_middle_the_job_is_done_once(
     servers: RunningServers, socket_folder: Path, tmp_path: Path, toolchain: Toolchain
 ) -> None:
     async with jobs_of(servers.settings()) as running:
-        async with running.database.session() as session:
-            login = f"up_{secrets.token_hex(4)}"
-            user = User(
-                login=login,
-                email=f"{login}@example.org",
-                display_name=login,
-                password_hash="-",
-                role=Role.CREATOR,
-            )
-            session.add(user)
-            await session.flush()
-            session.add(Channel(id=user.id))
-            channel_id = user.id
+        channel_id = await new_channel(running)
         lab = Lab(running, tmp_path, str(toolchain.ffmpeg()), channel_id)
         words = ("-f", "lavfi", "-i", f"testsrc2=size=640x360:rate=30:duration={SECONDS}")
         data = lab.make("a.mp4", *words, "-c:v", "libx264", "-preset", "ultrafast").read_bytes()
