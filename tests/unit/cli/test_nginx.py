@@ -181,3 +181,32 @@ def test_prepare_keeps_the_key_private(tmp_path: Path) -> None:
         assert stat.S_IMODE((folder / "nginx.conf").stat().st_mode) == 0o600
     assert {path.name for path in (folder / "temp").iterdir()} >= {"body", "proxy"}
     assert nginx.command(Path("/usr/sbin/nginx"), folder)[0] == "/usr/sbin/nginx"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "cdn.example", "ftp://cdn.example", "https://cdn.example/a b", "https://cdn.example/?x=1",
+        'https://cdn.example/"', "https://cdn.example/$host", "https://user@cdn.example", "https://",
+    ],
+)  # fmt: skip
+def test_a_public_address_of_the_storage_must_be_one(url: str) -> None:
+    with pytest.raises(ValueError):
+        nginx.render_edge(changed(EDGE, storage_public_url=url))
+
+
+def test_where_videos_come_from() -> None:
+    text = directives(nginx.render_edge(EDGE))
+    assert 'server "unix:/run/f/recorder.sock" max_fails=0;' in text
+    assert f'require("tokens").configure("{bytes(range(32, 64)).hex()}")' in text
+    assert 'require("videos").configure("")' in text
+    assert "proxy_ssl_verify" not in text
+    values = changed(
+        EDGE, storage_public_url="https://cdn.example/b/", storage_ca_file=Path("/etc/ca.pem")
+    )
+    text = directives(nginx.render_edge(values))
+    assert 'require("videos").configure("https://cdn.example/b")' in text
+    assert "connect-src 'self' https://cdn.example;" in text
+    assert 'proxy_ssl_trusted_certificate "/etc/ca.pem"; proxy_ssl_verify on;' in text
+    with pytest.raises(ValueError):
+        nginx.render_edge(changed(EDGE, media_token_key=b"short"))
