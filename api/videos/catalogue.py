@@ -22,7 +22,7 @@ from api.videos.queries import (
     has_words,
     no_video,
     plan_anew,
-    row_of,
+    rows_of,
 )
 from api.videos.queries import videos as select_videos
 from api.videos.schemas import (
@@ -82,8 +82,9 @@ async def list_videos(call: Call[None, VideosQuery]) -> VideoPage:
         rows, cursor = await pages.fetch(
             session, query, asked, f"videos:{asked.sort}", column, Video.id, ascending=ascending
         )
+        found = await rows_of(session, [row.Video for row in rows])
     now = datetime.now(UTC)
-    return VideoPage(items=[view(call, row_of(row), now) for row in rows], next_cursor=cursor)
+    return VideoPage(items=[view(call, row, now) for row in found], next_cursor=cursor)
 
 
 def _filtered(query: Selected, asked: VideosQuery) -> Selected:
@@ -128,7 +129,8 @@ async def list_my_videos(call: Call[None, MyVideosQuery]) -> MyVideoPage:
         rows, cursor = await pages.fetch(
             session, query, asked, f"my-videos:{asked.sort}", *_MY_SORTS[asked.sort]
         )
-    return MyVideoPage(items=[_mine(call, row_of(row)) for row in rows], next_cursor=cursor)
+        found = await rows_of(session, [row.Video for row in rows])
+    return MyVideoPage(items=[_mine(call, row) for row in found], next_cursor=cursor)
 
 
 def _mine(call: AnyCall, row: Row) -> MyVideo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from core.errors import NotFound
 MOST_WORDS = 8
 _SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
 
-Selected = Select[Video, str, str, bool]
+Selected = Select[Video]
 
 
 @dataclass(frozen=True)
@@ -29,24 +30,29 @@ class Row:
     mature: bool
 
 
-def row_of(row: Any) -> Row:
-    """From a row of `videos`, which may have more columns behind."""
-    video, login, display_name, mature = row[:4]
-    person = Person(id=str(video.channel_id), login=login, display_name=display_name)
-    return Row(video, person, mature)
+def videos() -> Selected:
+    """Videos for a list, without what only a video's page shows.
 
-
-def videos(*, whole: bool = False) -> Selected:
-    """Videos with the names of their channels; in lists without what only a video's page shows."""
-    query = (
-        select(Video, User.login, User.display_name, Channel.mature)
-        .join(User, User.id == Video.channel_id)
-        .join(Channel, Channel.id == Video.channel_id)
-    )
-    if whole:
-        return query
+    Their channels come behind (`rows_of`): joined, they would be looked up for more than the page.
+    """
     unseen = (Video.description, Video.chapters, Video.renditions, Video.spans)
-    return query.options(*(defer(column, raiseload=True) for column in unseen))
+    return select(Video).options(*(defer(column, raiseload=True) for column in unseen))
+
+
+async def rows_of(session: AsyncSession, found: Sequence[Video]) -> list[Row]:
+    """Videos with what their channels say."""
+    if not found:
+        return []
+    query = (
+        select(User.id, User.login, User.display_name, Channel.mature)
+        .join(Channel, Channel.id == User.id)
+        .where(User.id.in_({video.channel_id for video in found}))
+    )
+    channels = {
+        user_id: (Person(id=str(user_id), login=login, display_name=name), mature)
+        for user_id, login, name, mature in await session.execute(query)
+    }
+    return [Row(video, *channels[video.channel_id]) for video in found]
 
 
 async def plan_anew(session: AsyncSession) -> None:
@@ -74,10 +80,11 @@ _UNQUOTABLE = str.maketrans("'\\", "  ")
 
 async def find_video(session: AsyncSession, video_id: int) -> Row:
     """A video, whoever may see it. Raises NotFound (`video_not_found`)."""
-    row = (await session.execute(videos(whole=True).where(Video.id == video_id))).one_or_none()
-    if row is None:
+    video = await session.get(Video, video_id)
+    if video is None:
         raise no_video()
-    return row_of(row)
+    (row,) = await rows_of(session, [video])
+    return row
 
 
 def no_video() -> NotFound:

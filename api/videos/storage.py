@@ -18,7 +18,7 @@ from api.operations import Call, Model, Page, Query
 from api.people import Person, people
 from api.recorder import ask
 from api.videos.area import NOT_FOUND, OWNERS, videos
-from api.videos.queries import find_video, has_words, no_video, plan_anew, row_of
+from api.videos.queries import find_video, has_words, no_video, plan_anew, rows_of
 from api.videos.queries import videos as select_videos
 from api.videos.schemas import MyVideo, MyVideoPage, Search
 from core.access import SiteAction, authorize_site
@@ -177,12 +177,10 @@ async def list_all_videos(call: Call[None, AdminVideosQuery]) -> MyVideoPage:
             query = query.where(Video.channel_id == channel.id)
         await plan_anew(session)
         rows, cursor = await pages.fetch(session, query, asked, "all-videos", Video.id)
+        found = await rows_of(session, [row.Video for row in rows])
     now = datetime.now(UTC)
     book = call.api.addresses
-    items = [
-        MyVideo.of(row, book.for_anybody(row.video, row.channel.login, now))
-        for row in map(row_of, rows)
-    ]
+    items = [MyVideo.of(row, book.for_anybody(row.video, row.channel.login, now)) for row in found]
     return MyVideoPage(items=items, next_cursor=cursor)
 
 

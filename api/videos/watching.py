@@ -12,7 +12,7 @@ from api import limits, pages
 from api.operations import Auth, Call, Page
 from api.videos.area import NOT_FOUND, videos
 from api.videos.catalogue import view
-from api.videos.queries import no_video, row_of
+from api.videos.queries import no_video, rows_of
 from api.videos.queries import videos as select_videos
 from api.videos.schemas import PositionBody, PositionView, WatchedPage, WatchedView
 from api.videos.sight import sight, watchable
@@ -126,13 +126,14 @@ async def list_watching(call: Call[None, Page]) -> WatchedPage:
             VideoPosition.updated_at,
             VideoPosition.video_id,
         )
+        found = await rows_of(session, [row.Video for row in rows])
     now = datetime.now(UTC)
     items = [
         WatchedView(
-            **view(call, row_of(row), now).model_dump(),
+            **view(call, shown, now).model_dump(),
             position_s=row.VideoPosition.at_s,
             watched_at=row.VideoPosition.updated_at,
         )
-        for row in rows
+        for row, shown in zip(rows, found, strict=True)
     ]
     return WatchedPage(items=items, next_cursor=cursor)

@@ -120,6 +120,14 @@ class Video(Base):
             text("id desc"),
             postgresql_where=LISTED,
         ),
+        # A category that hardly any video has would read all of the order by views.
+        Index(
+            "ix_videos_listed_category_views",
+            func.lower(text("category")),
+            text("views desc"),
+            text("id desc"),
+            postgresql_where=LISTED,
+        ),
         Index(
             "ix_videos_listed_kind",
             "kind",

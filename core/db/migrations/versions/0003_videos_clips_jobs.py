@@ -133,6 +133,17 @@ def upgrade() -> None:
         postgresql_where=LISTED,
     )
     op.create_index(
+        "ix_videos_listed_category_views",
+        "videos",
+        [
+            sa.literal_column("lower(category)"),
+            sa.literal_column("views desc"),
+            sa.literal_column("id desc"),
+        ],
+        unique=False,
+        postgresql_where=LISTED,
+    )
+    op.create_index(
         "ix_videos_listed_kind",
         "videos",
         ["kind", sa.literal_column("published_at desc"), sa.literal_column("id desc")],
@@ -199,6 +210,11 @@ def upgrade() -> None:
         unique=False,
         postgresql_using="gin",
     )
+    # How often a word, tag or category is there decides which index serves: for rare ones, too.
+    op.execute("alter index ix_videos_title alter column 1 set statistics 1000")
+    op.execute("alter index ix_videos_listed_category alter column 1 set statistics 1000")
+    op.execute("alter index ix_videos_listed_category_views alter column 1 set statistics 1000")
+    op.execute("alter table videos alter column tags set statistics 1000")
     op.create_table(
         "clips",
         sa.Column("id", sa.Text(), nullable=False),
