@@ -154,11 +154,12 @@ export type ReportReason =
   | 'other';
 
 export interface NewReport {
-  kind: 'user' | 'message' | 'stream' | 'video';
+  kind: 'user' | 'message' | 'stream' | 'video' | 'clip';
   user?: string;
   channel?: string;
   message?: string;
   video?: string;
+  clip?: string;
   reason: ReportReason;
   text?: string;
 }

@@ -1,30 +1,30 @@
-import { Suspense, lazy, useCallback, useEffect, useMemo, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react';
 import { useLocation } from 'wouter';
 import { api, ApiError } from '../api/client';
 import { useSession } from '../api/session';
 import type { Channel, LiveState } from '../api/types';
 import { useLiveState } from '../api/use-live-state';
 import { useResource } from '../api/use-resource';
-import { videos, type VideoDetail } from '../api/videos';
+import { type VideoDetail, videos } from '../api/videos';
 import { attempt } from '../chat/cards';
 import { readChatPrefs, writeChatPrefs } from '../chat/prefs';
 import { Button, ButtonLink } from '../components/button';
 import { FollowButton, useFollowers } from '../components/follow-button';
 import { Icon } from '../components/icon';
 import { Failed } from '../components/loaded';
-import { LogoMark } from '../components/logo';
 import { ReportDialog } from '../components/report';
-import { Ago, Uptime } from '../components/time';
+import { Uptime } from '../components/time';
 import { Avatar, EmptyState, Notice, Pill, Skeleton, Tag } from '../components/ui';
 import { cx } from '../lib/cx';
-import { formatCount, formatSpan } from '../lib/format';
+import { formatCount } from '../lib/format';
 import { useTitle } from '../lib/title';
-import { streamOf } from '../player/snapshot';
 import { Player } from '../player/player';
-import { useRecord } from '../player/use-record';
 import { readPrefs, writePrefs } from '../player/prefs';
-import css from './channel.module.css';
+import { streamOf } from '../player/snapshot';
+import { useRecord } from '../player/use-record';
+import { Off, useEnded } from './channel-off';
 import { ChannelNav, Recent } from './channel-tabs';
+import css from './channel.module.css';
 import { ChatPanel, loadChat } from './lazy';
 import { NotFoundPage } from './not-found';
 import { ClipButton } from './videos/clip-button';
@@ -53,29 +53,6 @@ function useChatCode(first: boolean): boolean {
     return () => clearTimeout(timer);
   }, [first]);
   return there;
-}
-
-interface Ended {
-  at: number;
-  ranFor: number | null;
-}
-
-/** Remembers that the stream seen on this page has ended, until it runs again. */
-function useEnded(live: LiveState | null): Ended | null {
-  const [last, setLast] = useState<{ startedAt: string | null; ended: Ended | null } | null>(null);
-  const state = live?.state;
-  const startedAt = live?.started_at ?? null;
-  useEffect(() => {
-    if (state === undefined) return;
-    setLast((before) => {
-      if (state !== 'offline') return { startedAt, ended: null };
-      if (before === null || before.ended !== null) return before;
-      const at = Date.now();
-      const ranFor = before.startedAt === null ? null : (at - Date.parse(before.startedAt)) / 1000;
-      return { ...before, ended: { at, ranFor } };
-    });
-  }, [state, startedAt]);
-  return last?.ended ?? null;
 }
 
 export default function ChannelPage({ login }: { login: string }) {
@@ -217,48 +194,6 @@ export default function ChannelPage({ login }: { login: string }) {
           )}
         </aside>
       )}
-    </div>
-  );
-}
-
-function Off({
-  name,
-  ended,
-  channel,
-}: {
-  name: string;
-  ended: Ended | null;
-  channel: Channel | null;
-}) {
-  if (ended) {
-    return (
-      <div className={cx(css.off, css.offEnded)} data-testid="ended">
-        <h2>The stream has ended</h2>
-        <p>
-          {ended.ranFor !== null && ended.ranFor > 0 && (
-            <>It ran for {formatSpan(ended.ranFor)}. </>
-          )}
-          If {name} comes back, it plays here by itself.
-        </p>
-        <ButtonLink href="/" look="quiet">
-          See who else is live
-        </ButtonLink>
-      </div>
-    );
-  }
-  return (
-    <div className={css.off} data-testid="offline">
-      <LogoMark size={64} lit={false} />
-      <h2>{name} is offline</h2>
-      {channel?.title && <p className={css.lastTitle}>Last on stage: “{channel.title}”</p>}
-      <p className={css.offHint}>
-        {channel?.last_stream_at && (
-          <>
-            Was live <Ago at={channel.last_stream_at} />.{' '}
-          </>
-        )}
-        Leave this page open: it starts playing by itself.
-      </p>
     </div>
   );
 }

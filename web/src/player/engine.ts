@@ -6,7 +6,7 @@
  * (`subscribe` / `snapshot`). It never guesses the stream's state from failed requests.
  */
 import Hls, { Events, type ErrorData } from 'hls.js/light';
-import { bufferEnd } from './buffered';
+import { bufferEnd, isBuffered, seekInside } from './buffered';
 import { publishFigures, unpublishFigures } from './figures';
 import {
   PAUSE_KEPT_S,
@@ -15,12 +15,13 @@ import {
   liveConfig,
   newestKeyframe,
   qualityOf,
+  rememberBandwidth,
   sameChoice,
+  soundOf,
 } from './hls-config';
+import { KeepUp } from './keep-up';
 import { LatencyControl } from './latency';
-import { writePrefs } from './prefs';
 import { Retry, causeOf } from './retry';
-import { RungCeiling } from './rungs';
 import type { Screen } from './screen';
 import type { QualityChoice, StreamPosition } from './snapshot';
 import { Watchdog } from './watchdog';
@@ -28,10 +29,6 @@ import { Watchdog } from './watchdog';
 const TICK_MS = 100;
 /** Snapshots for the eye need not be faster than this, ms. */
 const TELL_MS = 250;
-/** Data missing by more than this is given up and skipped, s. */
-const SKIP_S = 2;
-/** One jump must show before the next, s. */
-const JUMP_PAUSE_S = 4;
 
 /** Without Media Source the browser's own HLS plays. */
 const PLAYS_NATIVELY = !Hls.isSupported();
@@ -42,7 +39,6 @@ export class LivePlayer {
   private hls: Hls | null = null;
   private stream: StreamPosition | null = null;
   private readonly control = new LatencyControl({ partTarget: 0.2, holdBack: 0.6 });
-  private rungs = new RungCeiling();
   private readonly watchdog = new Watchdog();
   private readonly timer: ReturnType<typeof setInterval>;
   private readonly retry = new Retry(() => this.open());
@@ -51,7 +47,6 @@ export class LivePlayer {
   private audioUrl: string | null = null;
   private mediaRecoveries = 0;
   private stalls = 0;
-  private lastJump = -Infinity;
   private pausedAt: number | null = null;
   private frozen = false;
   private onData: (() => void) | null = null;
@@ -61,6 +56,7 @@ export class LivePlayer {
 
   /** Something else plays on the screen. */
   private away = false;
+  private keepUp: KeepUp;
 
   constructor(
     readonly screen: Screen,
@@ -77,6 +73,7 @@ export class LivePlayer {
     on('play', () => this.onPlay());
     on('error', () => this.onNativeError());
     screen.onWindow('online', () => this.onOnline());
+    this.keepUp = new KeepUp(screen.video);
     this.timer = setInterval(() => this.tick(), TICK_MS);
     this.publish();
   }
@@ -85,7 +82,7 @@ export class LivePlayer {
   leave() {
     this.away = true;
     this.retry.stop();
-    this.rememberBandwidth();
+    if (this.screen.state.started) rememberBandwidth(this.hls);
     this.hls?.destroy();
     this.hls = null;
   }
@@ -117,15 +114,11 @@ export class LivePlayer {
   seekWall(wall: number): boolean {
     const shown = this.wall();
     const { video } = this.screen;
-    if (shown === null) return false;
-    const to = video.currentTime + wall - shown;
-    for (let n = 0; n < video.buffered.length; n += 1) {
-      if (to < video.buffered.start(n) + 0.1 || to > video.buffered.end(n) - 0.1) continue;
-      video.currentTime = to;
-      this.screen.set({ behind: true });
-      return true;
-    }
-    return false;
+    const to = shown === null ? null : video.currentTime + wall - shown;
+    if (to === null || !isBuffered(video, to)) return false;
+    video.currentTime = to;
+    this.screen.set({ behind: true });
+    return true;
   }
 
   /** The channel's live state changed. Null: offline; what is on the screen stays there. */
@@ -157,7 +150,7 @@ export class LivePlayer {
   goLive() {
     const edge = this.control.edge(seconds());
     this.screen.set({ behind: false });
-    if (edge !== null) this.jump(edge - this.target);
+    if (edge !== null) seekInside(this.screen.video, edge - this.target);
     void this.screen.play();
   }
 
@@ -165,10 +158,8 @@ export class LivePlayer {
   step(by: number) {
     const { buffered, currentTime } = this.screen.video;
     if (buffered.length === 0) return;
-    const start = buffered.start(0);
-    const end = buffered.end(buffered.length - 1);
-    const to = Math.max(start + 0.1, currentTime + by);
-    if (to >= end - this.target) this.goLive();
+    const to = Math.max(buffered.start(0) + 0.1, currentTime + by);
+    if (to >= buffered.end(buffered.length - 1) - this.target) this.goLive();
     else {
       this.screen.video.currentTime = to;
       this.screen.set({ behind: true });
@@ -199,11 +190,11 @@ export class LivePlayer {
     this.retry.stop();
     const { stream } = this;
     if (stream === null || this.dead || this.away) return;
-    this.rememberBandwidth();
+    if (this.screen.state.started) rememberBandwidth(this.hls);
     this.hls?.destroy();
     this.hls = null;
     this.control.restart();
-    this.rungs = new RungCeiling();
+    this.keepUp = new KeepUp(this.screen.video);
     this.watchdog.restart(seconds());
     this.screen.set({ started: false, waiting: true, behind: false, blocked: false, fault: null });
     if (PLAYS_NATIVELY) {
@@ -229,10 +220,9 @@ export class LivePlayer {
 
   private listen(hls: Hls) {
     hls.on(Events.MANIFEST_LOADED, (_, { levels }) => {
-      // hls.js leaves sound without a picture out of its levels: keep the address for our own menu.
-      const audio = levels.find((level) => !level.videoCodec && !level.height && level.audioCodec);
-      if (audio) this.audioUrl = audio.url;
-      if (!this.screen.state.audioOnly) this.screen.set({ hasAudioOnly: audio !== undefined });
+      const sound = soundOf(levels);
+      this.audioUrl = sound ?? this.audioUrl;
+      if (!this.screen.state.audioOnly) this.screen.set({ hasAudioOnly: sound !== null });
     });
     hls.on(Events.MANIFEST_PARSED, (_, { levels }) => {
       if (this.screen.state.audioOnly) return;
@@ -318,18 +308,11 @@ export class LivePlayer {
   /** The broadcast is over: keep its last picture, stop asking for more. */
   private stop() {
     this.retry.stop();
-    this.rememberBandwidth();
+    if (this.screen.state.started) rememberBandwidth(this.hls);
     this.hls?.stopLoad();
     this.audioUrl = null;
     if (!this.away) {
       this.screen.set({ waiting: false, fault: null, behind: false, latency: null });
-    }
-  }
-
-  private rememberBandwidth() {
-    const measured = this.hls?.bandwidthEstimate;
-    if (measured && Number.isFinite(measured) && this.screen.state.started) {
-      writePrefs({ bandwidth: Math.round(measured) });
     }
   }
 
@@ -365,35 +348,6 @@ export class LivePlayer {
     } else if (pausedFor > 1) this.screen.set({ behind: true });
   }
 
-  private jump(to: number) {
-    const end = bufferEnd(this.screen.video);
-    this.screen.video.currentTime = end === null ? to : Math.max(0, Math.min(to, end - 0.05));
-  }
-
-  /** How much the newest playlist offers that the buffer has not got, s. */
-  private lag(): number {
-    const edge = this.hls?.latestLevelDetails?.edge;
-    const end = bufferEnd(this.screen.video);
-    return edge === undefined || end === null ? 0 : edge - end;
-  }
-
-  /** Jump ahead when far behind: inside the buffer, or over what this connection did not bring. */
-  private catchUp(to: number, now: number) {
-    if (now - this.lastJump < JUMP_PAUSE_S) return;
-    const end = bufferEnd(this.screen.video);
-    const buffered = end !== null && to < end - 0.1;
-    if (!buffered && this.lag() < SKIP_S) return;
-    this.lastJump = now;
-    this.screen.video.currentTime = to;
-  }
-
-  private limit(hls: Hls, now: number) {
-    const level = hls.loadLevel;
-    if (!hls.autoLevelEnabled || level < 0 || !this.screen.state.started) return;
-    const top = hls.levels.length - 1;
-    hls.autoLevelCapping = this.rungs.update({ now, lag: this.lag(), level, top });
-  }
-
   private tick() {
     const { hls } = this;
     const { video } = this.screen;
@@ -407,8 +361,8 @@ export class LivePlayer {
     });
     this.target = out.target;
     this.edgeLatency = this.screen.state.started ? out.latency : null;
-    if (out.seekTo !== null) this.catchUp(out.seekTo, now);
-    this.limit(hls, now);
+    if (out.seekTo !== null) this.keepUp.jump(hls, out.seekTo, now);
+    if (this.screen.state.started) this.keepUp.limit(hls, now);
     if (video.playbackRate !== out.rate) video.playbackRate = out.rate;
     if (this.screen.state.behind && out.latency !== null && out.latency < out.target + 0.5) {
       this.screen.set({ behind: false });

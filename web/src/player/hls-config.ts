@@ -1,7 +1,7 @@
 /** How hls.js is set up for a stream that is seconds old, and what its playlists say. */
 import type Hls from 'hls.js/light';
-import type { HlsConfig, Level, LevelDetails } from 'hls.js/light';
-import { readPrefs } from './prefs';
+import type { HlsConfig, Level, LevelDetails, LevelParsed } from 'hls.js/light';
+import { readPrefs, writePrefs } from './prefs';
 import type { PlayerSnapshot, Quality, QualityChoice } from './snapshot';
 
 /** Distance from the edge that the first request aims at where no keyframe says better, s. */
@@ -84,4 +84,16 @@ export function aimAtKeyframe(hls: Hls, edge: number, keyframe: number | null) {
   const behind = keyframe === null ? 0 : edge - keyframe;
   const near = behind > 0 && behind < START_KEYFRAME_S;
   hls.targetLatency = near ? behind - INTO_KEYFRAME_S : START_BEHIND_S;
+}
+
+/** hls.js leaves sound without a picture out of its levels: its address, for our own menu. */
+export function soundOf(levels: readonly LevelParsed[]): string | null {
+  const sound = levels.find((level) => !level.videoCodec && !level.height && level.audioCodec);
+  return sound?.url ?? null;
+}
+
+/** What was measured is the first quality choice of the next thing that is played. */
+export function rememberBandwidth(hls: Hls | null) {
+  const measured = hls?.bandwidthEstimate;
+  if (measured && Number.isFinite(measured)) writePrefs({ bandwidth: Math.round(measured) });
 }

@@ -6,8 +6,8 @@ import type Hls from 'hls.js/light';
 import type { ErrorData, HlsConfig, LevelDetails } from 'hls.js/light';
 import { bufferEnd } from './buffered';
 import { publishFigures } from './figures';
-import { loadPolicy, qualityOf, sameChoice } from './hls-config';
-import { readPrefs, writePrefs } from './prefs';
+import { loadPolicy, qualityOf, rememberBandwidth, sameChoice, soundOf } from './hls-config';
+import { readPrefs } from './prefs';
 import { causeOf, Retry } from './retry';
 import { mediaAt, runsOf, wallAt, type Run, type Timeline } from './scale';
 import type { Screen } from './screen';
@@ -127,7 +127,7 @@ export class Recording {
     this.source = null;
     this.retry.stop();
     clearInterval(this.timer);
-    this.rememberBandwidth();
+    if (this.screen.state.started) rememberBandwidth(this.hls);
     this.hls?.destroy();
     this.hls = null;
     this.screen.video.playbackRate = 1;
@@ -218,9 +218,9 @@ export class Recording {
   private listen(hls: Hls) {
     const { Events } = this.Engine;
     hls.on(Events.MANIFEST_LOADED, (_, { levels }) => {
-      const audio = levels.find((level) => !level.videoCodec && !level.height && level.audioCodec);
-      if (audio) this.audioUrl = audio.url;
-      if (!this.screen.state.audioOnly) this.screen.set({ hasAudioOnly: audio !== undefined });
+      const sound = soundOf(levels);
+      this.audioUrl = sound ?? this.audioUrl;
+      if (!this.screen.state.audioOnly) this.screen.set({ hasAudioOnly: sound !== null });
     });
     hls.on(Events.MANIFEST_PARSED, (_, { levels }) => {
       if (this.screen.state.audioOnly) return;
@@ -304,13 +304,6 @@ export class Recording {
     this.retry.worked();
     if (this.hls === null) void this.reopen();
     else this.hls.startLoad();
-  }
-
-  private rememberBandwidth() {
-    const measured = this.hls?.bandwidthEstimate;
-    if (measured && Number.isFinite(measured) && this.screen.state.started) {
-      writePrefs({ bandwidth: Math.round(measured) });
-    }
   }
 
   // --- playing ------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-import { useCallback, useEffect, useState, useSyncExternalStore, type SubmitEvent } from 'react';
+import { type SubmitEvent, useCallback, useEffect, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { ApiError, explain } from '../../api/client';
+import { useSession } from '../../api/session';
 import { useResource } from '../../api/use-resource';
-import { clips, type ClipDetail } from '../../api/videos';
+import { type ClipDetail, clips } from '../../api/videos';
 import { attempt } from '../../chat/cards';
 import { ReplayPanel } from '../../chat/replay-panel';
 import { Button, ButtonLink } from '../../components/button';
@@ -10,6 +11,7 @@ import { CopyField } from '../../components/copy-field';
 import { Dialog } from '../../components/dialog';
 import { Field } from '../../components/field';
 import { FollowButton } from '../../components/follow-button';
+import { ReportDialog } from '../../components/report';
 import { Ago } from '../../components/time';
 import { Avatar, EmptyState, Skeleton } from '../../components/ui';
 import { useSending } from '../../components/use-sending';
@@ -17,6 +19,7 @@ import { cx } from '../../lib/cx';
 import { formatCount } from '../../lib/format';
 import { useTitle } from '../../lib/title';
 import type { Chapter } from '../../player/scale';
+import { usePlace } from '../../player/use-place';
 import type { VideoPlayer } from '../../player/video-player';
 import { VideoView } from '../../player/video-view';
 import channelCss from '../channel.module.css';
@@ -36,7 +39,7 @@ export default function ClipPage({ id, bare = false }: { id: string; bare?: bool
   useEffect(() => setMaking(clip?.status === 'processing'), [clip?.status]);
   useTitle(clip?.title ?? 'Clip');
 
-  if (clip) return bare ? <Stage clip={clip} /> : <Page clip={clip} onChanged={found.put} />;
+  if (clip) return bare ? <div className={css.embed}><Stage clip={clip} /></div> : <Page clip={clip} onChanged={found.put} />;
   if (found.error instanceof ApiError && found.error.status === 404) {
     return <NotFoundPage what="clip" />;
   }
@@ -105,18 +108,15 @@ function Stage({
   );
 }
 
-const NO_PLACE = { at: 0, end: 0 };
-
 function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDetail) => void }) {
   const [engine, setEngine] = useState<VideoPlayer | null>(null);
   const [sharing, setSharing] = useState(false);
   const [removing, setRemoving] = useState(false);
+  const { user } = useSession();
+  const [reporting, setReporting] = useState(false);
   const [renaming, setRenaming] = useState(false);
   const [, navigate] = useLocation();
-  const { at, end } = useSyncExternalStore(
-    engine?.screen.subscribe ?? (() => () => undefined),
-    () => engine?.screen.state.timeline ?? NO_PLACE,
-  );
+  const { at, end } = usePlace(engine);
   const { channel } = clip;
 
   return (
@@ -178,6 +178,16 @@ function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDet
               Change the title
             </Button>
           )}
+          {user && user.id !== clip.creator?.id && (
+            <Button
+              small
+              look="bare"
+              icon="flag"
+              aria-label="Report this clip"
+              title="Report"
+              onClick={() => setReporting(true)}
+            />
+          )}
           {clip.may_delete && (
             <Button small look="bare" icon="trash" onClick={() => setRemoving(true)}>
               Delete
@@ -202,6 +212,11 @@ function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDet
           }}
         />
       </Dialog>
+      <ReportDialog
+        about={reporting ? { kind: 'clip', clip: clip.id } : null}
+        what={`the clip “${clip.title}”`}
+        onClose={() => setReporting(false)}
+      />
       <ShareDialog clip={clip} open={sharing} onClose={() => setSharing(false)} />
       <Dialog
         open={removing}

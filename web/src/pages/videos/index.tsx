@@ -1,12 +1,11 @@
-import { useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import { useLocation, useSearch } from 'wouter';
-import { explain } from '../../api/client';
+import { api, explain } from '../../api/client';
 import { useSession } from '../../api/session';
-import { usePages, type Pages } from '../../api/use-pages';
-import { useResource } from '../../api/use-resource';
-import { api } from '../../api/client';
 import type { Page } from '../../api/types';
-import { videos, withQuery, type Video, type VideoKind, type VideoSort } from '../../api/videos';
+import { type Pages, usePages } from '../../api/use-pages';
+import { useResource } from '../../api/use-resource';
+import { type Video, type VideoKind, videos, type VideoSort, withQuery } from '../../api/videos';
 import { Button, ButtonLink } from '../../components/button';
 import { Field, InlineSelect } from '../../components/field';
 import { More } from '../../components/more';
@@ -243,7 +242,7 @@ export function VideoGrid({
 }: {
   of: Pages<Video>;
   label: string;
-  empty: React.ReactNode;
+  empty: ReactNode;
   byline?: boolean;
 }) {
   if (of.data === undefined) {

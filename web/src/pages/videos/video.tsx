@@ -1,29 +1,25 @@
-import { Suspense, lazy, useCallback, useEffect, useState, useSyncExternalStore } from 'react';
-import { Link, useLocation, useSearch } from 'wouter';
+import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
+import { useLocation, useSearch } from 'wouter';
 import { ApiError, explain } from '../../api/client';
 import { useSession } from '../../api/session';
 import { useResource } from '../../api/use-resource';
-import { videos, type VideoDetail } from '../../api/videos';
+import { type VideoDetail, videos } from '../../api/videos';
 import { readChatPrefs, writeChatPrefs } from '../../chat/prefs';
 import { ReplayPanel } from '../../chat/replay-panel';
-import { Button, ButtonLink } from '../../components/button';
-import { FollowButton } from '../../components/follow-button';
-import { Icon } from '../../components/icon';
-import { ReportDialog } from '../../components/report';
-import { Ago } from '../../components/time';
-import { toast } from '../../components/toasts';
-import { Avatar, EmptyState, Notice, Pill, Skeleton, Tag } from '../../components/ui';
-import { copyText } from '../../lib/clipboard';
+import { Button } from '../../components/button';
+import { EmptyState, Notice, Skeleton } from '../../components/ui';
 import { cx } from '../../lib/cx';
-import { formatClock, formatCount, formatExact } from '../../lib/format';
+import { formatClock } from '../../lib/format';
 import { useTitle } from '../../lib/title';
 import { readPrefs, writePrefs } from '../../player/prefs';
+import { usePlace } from '../../player/use-place';
 import { placeOf, useWatching } from '../../player/use-watching';
 import type { VideoPlayer } from '../../player/video-player';
 import { VideoView } from '../../player/video-view';
 import channelCss from '../channel.module.css';
 import { NotFoundPage } from '../not-found';
 import { ClipButton } from './clip-button';
+import { Chapters, Head } from './video-head';
 import css from './video.module.css';
 
 const ClipEditor = lazy(() => import('../../clips/editor'));
@@ -84,16 +80,6 @@ export default function VideoPage({ id }: { id: string }) {
         <Skeleton className={channelCss.stage} />
       </div>
     </div>
-  );
-}
-
-const NO_PLACE = { at: 0, end: 0 };
-
-/** Where the playhead is, told in quarters of a second. */
-function usePlace(engine: VideoPlayer | null): { at: number; end: number } {
-  return useSyncExternalStore(
-    engine?.screen.subscribe ?? (() => () => undefined),
-    () => engine?.screen.state.timeline ?? NO_PLACE,
   );
 }
 
@@ -248,188 +234,5 @@ function Unplayable({ video }: { video: VideoDetail }) {
           : 'It plays here by itself as soon as it is there.'}
       </p>
     </div>
-  );
-}
-
-const SEEN_BY = {
-  public: null,
-  unlisted: 'Unlisted: only who has its address',
-  private: 'Private: only you',
-} as const;
-
-function Head({
-  video,
-  engine,
-  onShowChat,
-}: {
-  video: VideoDetail;
-  engine: VideoPlayer | null;
-  onShowChat: (() => void) | null;
-}) {
-  const session = useSession();
-  const [reporting, setReporting] = useState(false);
-  const { channel } = video;
-  const own = session.user?.id === channel.id;
-  const at = video.started_at ?? video.published_at ?? video.created_at;
-  const seenBy = SEEN_BY[video.visibility];
-
-  async function share() {
-    const place = Math.floor(engine?.screen.state.timeline?.at ?? 0);
-    const url = `${location.origin}/videos/${video.id}${place > 10 ? `?t=${place}` : ''}`;
-    const done = await copyText(url);
-    toast(
-      done
-        ? `The link${place > 10 ? ` to ${formatClock(place)}` : ''} is copied.`
-        : `Copy it by hand: ${url}`,
-    );
-  }
-
-  return (
-    <>
-      <div className={channelCss.headline}>
-        <Link href={`/${channel.login}`} tabIndex={-1} aria-hidden="true" className={css.face}>
-          <Avatar name={channel.display_name} size="large" />
-        </Link>
-        <div className={channelCss.words}>
-          <h1 className={channelCss.title}>{video.title || formatExact(new Date(at))}</h1>
-          <p className={channelCss.name}>
-            <Link href={`/${channel.login}`} className={css.channel}>
-              {channel.display_name}
-            </Link>
-            <span>
-              {formatCount(video.views)} {video.views === 1 ? 'view' : 'views'}
-            </span>
-            <span title={formatExact(new Date(at))}>
-              <Ago at={at} />
-            </span>
-          </p>
-        </div>
-        <div className={channelCss.figures}>
-          {video.status === 'live' && (
-            <ButtonLink href={`/${channel.login}`} look="quiet" small icon="broadcast">
-              Watch live
-            </ButtonLink>
-          )}
-          {seenBy && (
-            <Pill tone="warn">
-              <span title={seenBy}>{video.visibility}</span>
-            </Pill>
-          )}
-          {own || video.may_edit ? (
-            <ButtonLink
-              href={`/dashboard/videos?edit=${video.id}`}
-              look="quiet"
-              small
-              icon="settings"
-            >
-              Edit
-            </ButtonLink>
-          ) : (
-            <FollowButton channel={channel.login} name={channel.display_name} />
-          )}
-          <Button small look="quiet" icon="share" onClick={() => void share()}>
-            Share
-          </Button>
-          {session.user && !own && (
-            <Button
-              small
-              look="bare"
-              icon="flag"
-              aria-label="Report this video"
-              title="Report"
-              onClick={() => setReporting(true)}
-            />
-          )}
-          {onShowChat && (
-            <Button small look="quiet" icon="chat" onClick={onShowChat}>
-              Show chat
-            </Button>
-          )}
-        </div>
-        <ReportDialog
-          about={reporting ? { kind: 'video', video: video.id } : null}
-          what={`“${video.title}” of ${channel.display_name}`}
-          onClose={() => setReporting(false)}
-        />
-      </div>
-      {(video.category !== null || video.tags.length > 0) && (
-        <div className={channelCss.tags}>
-          {video.category && (
-            <ButtonLink small href={`/videos?category=${encodeURIComponent(video.category)}`}>
-              {video.category}
-            </ButtonLink>
-          )}
-          {video.tags.map((tag) => (
-            <Link key={tag} href={`/videos?tag=${encodeURIComponent(tag)}`} className={css.tagLink}>
-              <Tag>{tag}</Tag>
-            </Link>
-          ))}
-        </div>
-      )}
-      {video.description && (
-        <section className={channelCss.bio} aria-label="Description">
-          <Description text={video.description} onGo={(to) => engine?.seekTo(to)} />
-        </section>
-      )}
-    </>
-  );
-}
-
-const STAMP = /\b(?:(\d{1,2}):)?(\d{1,2}):(\d{2})\b/g;
-
-/** Times in a description lead to where they name. */
-function Description({ text, onGo }: { text: string; onGo: (at: number) => void }) {
-  const parts: React.ReactNode[] = [];
-  let last = 0;
-  for (const found of text.matchAll(STAMP)) {
-    const [whole, h = '0', m = '0', s = '0'] = found;
-    parts.push(text.slice(last, found.index));
-    last = found.index + whole.length;
-    const at = Number(h) * 3600 + Number(m) * 60 + Number(s);
-    parts.push(
-      <button key={found.index} type="button" className={css.stamp} onClick={() => onGo(at)}>
-        {whole}
-      </button>,
-    );
-  }
-  parts.push(text.slice(last));
-  return <p>{parts}</p>;
-}
-
-function Chapters({
-  video,
-  engine,
-  onGo,
-}: {
-  video: VideoDetail;
-  engine: VideoPlayer | null;
-  onGo: (at: number) => void;
-}) {
-  const { at } = usePlace(engine);
-  if (video.chapters.length < 2) return null;
-  const now = video.chapters.findLast((chapter) => chapter.at_s <= at);
-  return (
-    <section className={css.chapters} aria-label="Chapters">
-      <h2>
-        <Icon name="list" size={18} /> Chapters
-      </h2>
-      <ol>
-        {video.chapters.map((chapter) => (
-          <li key={chapter.at_s}>
-            <button
-              type="button"
-              aria-current={chapter === now ? 'true' : undefined}
-              onClick={() => onGo(chapter.at_s)}
-            >
-              <span className="tabular">{formatClock(chapter.at_s)}</span>
-              <span>
-                {chapter.title}
-                {chapter.category && <small> {chapter.category}</small>}
-              </span>
-            </button>
-          </li>
-        ))}
-      </ol>
-    </section>
   );
 }
