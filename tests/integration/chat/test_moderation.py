@@ -116,7 +116,7 @@ async def test_a_slow_decision_holds_up_its_own_channel_only(
         # In the order in which they were asked for: the ban was there to be lifted.
         assert (await second)["was_timeout"] is False
         await first
-    assert (await a.say(slow, "free again"))["type"] == "message"
+        assert (await a.say(slow, "free again"))["type"] == "message"
 
 
 async def test_what_a_dead_process_decided_holds(chat: Chat, world: World) -> None:
