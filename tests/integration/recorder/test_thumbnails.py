@@ -109,7 +109,7 @@ async def test_a_storyboard_grows_with_its_broadcast(
         await feed(stream, recorded, 2, 9)
 
         async def has_grown() -> bool:
-            return (await now(bench, stream)).storyboard["count"] >= 15
+            return bool((await now(bench, stream)).storyboard["count"] >= 15)
 
         await eventually_async(has_grown, what="more tiles")
         video = await now(bench, stream)

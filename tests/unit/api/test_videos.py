@@ -82,7 +82,7 @@ def test_a_running_stream_has_a_picture_before_its_video_has_one() -> None:
 
 
 def wanted(words: str) -> str:
-    compiled = has_words(words).compile(dialect=postgresql.dialect())
+    compiled = has_words(words).compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
     (value,) = compiled.params.values()
     return str(value)
 
