@@ -48,6 +48,8 @@ export default defineConfig({
     proxy: {
       '/api': backend,
       '/live': backend,
+      '/vod': backend,
+      '/clip-media': backend,
     },
   },
 });

@@ -10,4 +10,3 @@ export function usePlace(engine: VideoPlayer | null): { at: number; end: number 
     () => engine?.screen.state.timeline ?? NO_PLACE,
   );
 }
-

@@ -39,7 +39,14 @@ export default function ClipPage({ id, bare = false }: { id: string; bare?: bool
   useEffect(() => setMaking(clip?.status === 'processing'), [clip?.status]);
   useTitle(clip?.title ?? 'Clip');
 
-  if (clip) return bare ? <div className={css.embed}><Stage clip={clip} /></div> : <Page clip={clip} onChanged={found.put} />;
+  if (clip)
+    return bare ? (
+      <div className={css.embed}>
+        <Stage clip={clip} />
+      </div>
+    ) : (
+      <Page clip={clip} onChanged={found.put} />
+    );
   if (found.error instanceof ApiError && found.error.status === 404) {
     return <NotFoundPage what="clip" />;
   }
