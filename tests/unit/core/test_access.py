@@ -29,6 +29,7 @@ TABLE = {
     Action.ADD_EMOTES: ((True, True, True, True), (False, False, False, False)),
     Action.REMOVE_EMOTES: ((True, True, True, True), (False, False, True, True)),
     Action.EDIT_VIDEOS: ((True, True, True, True), (False, False, False, True)),
+    Action.UPLOAD_VIDEOS: ((False, True, True, True), (False, False, False, False)),
 }
 #                                viewer creator moderator admin
 SITE_TABLE = {
