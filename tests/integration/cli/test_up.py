@@ -26,7 +26,10 @@ from tests.harness import (
 )
 
 MakeInstance = Callable[..., RunningInstance]
-SERVICES = ("postgres", "redis", "nats", "s3", "api", "ingest", "chat", "edge", "rtmp")
+SERVICES = (
+    *("postgres", "redis", "nats", "s3"),
+    *("api", "ingest", "recorder", "worker", "chat", "edge", "rtmp"),
+)
 STOP_WITHIN_S = 15.0
 
 
