@@ -63,9 +63,12 @@ async def test_a_live_channel(client: Client, database: Database) -> None:
         "viewers": 7,
         "playback_url": f"/live/{user['login']}/index.m3u8",
         "thumbnail_url": f"/live/{user['login']}/thumbnail.jpg?t={int(NOON.timestamp())}",
+        "video_id": None,
     }
     await client("PATCH", f"/channels/{user['login']}", {"title": "Hello", "tags": ["chill"]})
     (item,) = (await client("GET", "/streams")).body["items"]
+    # What the list leaves to a channel's own page.
+    assert channel["stream"].pop("video_id") is None
     assert item == {
         **channel["stream"],
         "channel": {"id": user["id"], "login": user["login"], "display_name": user["login"]},
