@@ -112,9 +112,13 @@ def _wait_until_listening(path: Path) -> None:
 
 
 def workers_of(master: int) -> list[int]:
-    """Pids of an nginx's worker processes."""
+    """Pids of an nginx's worker processes; its cache manager is none."""
     children = Path(f"/proc/{master}/task/{master}/children").read_text()
-    return [int(pid) for pid in children.split()]
+    return [
+        int(pid)
+        for pid in children.split()
+        if b"worker process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
 
 
 def cpu_ns(master: int) -> int:
