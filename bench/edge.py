@@ -114,9 +114,15 @@ def _wait_until_listening(path: Path) -> None:
 
 
 def workers_of(master: int) -> list[int]:
-    """Pids of an nginx's worker processes."""
+    """Pids of an nginx's worker processes; its cache manager is none."""
     children = Path(f"/proc/{master}/task/{master}/children").read_text()
-    return [int(pid) for pid in children.split()]
+    found = []
+    for pid in children.split():
+        # A killed one may have gone by now.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if b"worker process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(int(pid))
+    return found
 
 
 def cpu_ns(master: int) -> int:

@@ -34,7 +34,7 @@ from core.errors import Invalid, NotFound, Unavailable
 from core.logs import logger
 from core.settings import Settings
 
-_trouble = logger(__name__)
+log_ = logger(__name__)
 
 Answer = Mapping[str, Any]
 # A decision is made in less than this, or by nobody any more.
@@ -61,7 +61,7 @@ class Desk:
             await self._settle(channel_id)
             self.unsure.discard(channel_id)
         for trace, channel_id in await self.store.abandoned(ABANDONED_S):
-            _trouble.warning("decision_abandoned", channel_id=channel_id)
+            log_.warning("decision_abandoned", channel_id=channel_id)
             await self._settle(channel_id)
             await self.store.settled(trace)
 

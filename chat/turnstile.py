@@ -54,6 +54,7 @@ class Turnstile:
 
     async def run(self) -> None:
         """Serve whoever waits, for ever."""
+        batch: list[Passage] = []
         try:
             while True:
                 obey_cancellation()
@@ -70,7 +71,7 @@ class Turnstile:
                         if not passage.answer.done():
                             passage.answer.set_exception(error)
         finally:
-            for passage in self._waiting:
+            for passage in (*batch, *self._waiting):
                 passage.answer.cancel()
             await self._connection.disconnect()
 

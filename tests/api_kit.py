@@ -7,7 +7,7 @@ import itertools
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -188,9 +188,11 @@ class Account(Client):
             query["cursor"] = answer.body["next_cursor"]
 
 
-def running_api(settings: Settings) -> AbstractAsyncContextManager[Service]:
+@asynccontextmanager
+async def running_api(settings: Settings) -> AsyncIterator[Service]:
     """The API, ready, in this process."""
-    return running_service("api", build, settings)
+    async with running_service("api", build, settings) as (service, _):
+        yield service
 
 
 @dataclass

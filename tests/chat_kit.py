@@ -205,7 +205,7 @@ async def dial(url: str, **options: Any) -> ChatClient:
 @asynccontextmanager
 async def running_chat(settings: Settings) -> AsyncIterator[Chat]:
     """The chat service, ready, in this process."""
-    async with running_service("chat", build, settings) as service:
+    async with running_service("chat", build, settings) as (service, _):
         chat = Chat(service)
         try:
             yield chat

@@ -111,10 +111,8 @@ class RunningServers:
         content: dict[str, dict[str, str]] = json.loads((self.data / "instance.json").read_text())
         return content["environment"]
 
-    def settings(self, **changes: Any) -> Any:
-        """core.settings.Settings for these servers, with `changes` (field=value)."""
-        from core.settings import Settings
-
+    def settings(self, **changes: Any) -> Settings:
+        """For these servers, with `changes` (field=value)."""
         values: dict[str, Any] = {}
         for name, value in self.environment.items():
             field = name.removeprefix("FOOTLIGHT_").lower()
@@ -125,8 +123,10 @@ class RunningServers:
 
 
 @contextlib.asynccontextmanager
-async def running_service(name: str, build: Build, settings: Settings) -> AsyncIterator[Service]:
-    """A service, ready, in this process."""
+async def running_service(
+    name: str, build: Build, settings: Settings
+) -> AsyncIterator[tuple[Service, asyncio.Task[None]]]:
+    """A service, ready, in this process, and its life; stopped in the end."""
     ready: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
     life = asyncio.create_task(serve(name, build, settings, started=ready.set_result, signals=()))
     await asyncio.wait((ready, life), return_when=asyncio.FIRST_COMPLETED)
@@ -134,7 +134,7 @@ async def running_service(name: str, build: Build, settings: Settings) -> AsyncI
         life.result()
     service = ready.result()
     try:
-        yield service
+        yield service, life
     finally:
         service.stop()
         await life

@@ -18,9 +18,15 @@ from aiohttp import web
 
 from core.errors import Conflict, RateLimited, Unavailable
 from core.http import make_app
-from core.service import Build, Service, serve
+from core.service import Service, serve
 from core.settings import Settings
-from tests.harness import SOURCE, RunningServers, eventually, eventually_async
+from tests.harness import (
+    SOURCE,
+    RunningServers,
+    eventually,
+    eventually_async,
+    running_service,
+)
 from tests.integration.core.conftest import Stopwatch
 
 
@@ -34,24 +40,6 @@ def settings_for(folder: Path, **changes: object) -> Settings:
             **changes,
         }
     )
-
-
-@asynccontextmanager
-async def running(
-    build: Build, settings: Settings
-) -> AsyncIterator[tuple[Service, asyncio.Task[None]]]:
-    """The service in this process, stopped in the end."""
-    ready: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
-    life = asyncio.create_task(serve("test", build, settings, started=ready.set_result, signals=()))
-    await asyncio.wait((ready, life), return_when=asyncio.FIRST_COMPLETED)
-    if not ready.done():
-        await life
-    service = ready.result()
-    try:
-        yield service, life
-    finally:
-        service.stop()
-        await life
 
 
 def caller(folder: Path) -> aiohttp.ClientSession:
@@ -92,7 +80,7 @@ async def test_order_of_opening_and_closing(socket_folder: Path) -> None:
         service.on_stop(step)
         service.spawn(work(), "work")
 
-    async with running(build, settings_for(socket_folder)) as (service, _):
+    async with running_service("test", build, settings_for(socket_folder)) as (service, _):
         assert service.ready
         await asyncio.sleep(0)
     assert not service.ready
@@ -108,7 +96,7 @@ async def test_a_task_that_missed_its_cancellation_ends_nonetheless(socket_folde
     async def build(service: Service) -> None:
         service.spawn(work(), "work")
 
-    async with asyncio.timeout(10), running(build, settings_for(socket_folder)):
+    async with asyncio.timeout(10), running_service("test", build, settings_for(socket_folder)):
         await asyncio.sleep(0)
 
 
@@ -126,7 +114,7 @@ async def test_a_running_request_is_finished_and_no_new_one_taken(socket_folder:
         await service.listen(app, service.settings.api_listen)
 
     async with (
-        running(build, settings_for(socket_folder)) as (service, life),
+        running_service("test", build, settings_for(socket_folder)) as (service, life),
         caller(socket_folder) as client,
     ):
         pending = asyncio.create_task(client.get("/slow"))
@@ -153,7 +141,7 @@ async def test_draining_has_a_deadline(socket_folder: Path) -> None:
 
     settings = settings_for(socket_folder, drain_s=0.3)
     async with caller(socket_folder) as client:
-        async with running(build, settings):
+        async with running_service("test", build, settings):
             pending = asyncio.create_task(client.get("/forever"))
             await asyncio.sleep(0.05)
             watch = Stopwatch()
@@ -220,7 +208,10 @@ async def build_errors(service: Service) -> None:
 
 
 async def test_errors_over_http(socket_folder: Path) -> None:
-    async with running(build_errors, settings_for(socket_folder)), caller(socket_folder) as client:
+    async with (
+        running_service("test", build_errors, settings_for(socket_folder)),
+        caller(socket_folder) as client,
+    ):
         async with client.get("/conflict") as response:
             assert response.status == 409
             assert await response.json() == {
@@ -244,7 +235,10 @@ async def test_errors_over_http(socket_folder: Path) -> None:
 
 
 async def test_request_ids_and_metrics(socket_folder: Path) -> None:
-    async with running(build_errors, settings_for(socket_folder)), caller(socket_folder) as client:
+    async with (
+        running_service("test", build_errors, settings_for(socket_folder)),
+        caller(socket_folder) as client,
+    ):
         given = {"X-Request-ID": "abcdefgh-12345678"}
         async with client.get("/conflict", headers=given) as response:
             assert response.headers["X-Request-ID"] == given["X-Request-ID"]
@@ -291,7 +285,7 @@ async def test_readiness(socket_folder: Path) -> None:
             return response.status, await response.json()
 
     async with (
-        running(build, settings_for(socket_folder)) as (service, _),
+        running_service("test", build, settings_for(socket_folder)) as (service, _),
         caller(socket_folder) as client,
     ):
         everything = {"one": "ok", "two": "ok"}

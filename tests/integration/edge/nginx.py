@@ -15,6 +15,7 @@ from pathlib import Path
 
 import aiohttp
 
+from bench.edge import workers_of
 from cli import nginx as configuration
 from cli.instance import free_port
 from cli.toolchain import Toolchain
@@ -61,14 +62,7 @@ class Nginx:
     def workers(self) -> list[int]:
         """Pids of the workers: the master has a cache manager as well."""
         assert self.process is not None
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        found = []
-        for pid in children.split():
-            # A killed one may have gone by now.
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                if "worker process" in Path(f"/proc/{pid}/cmdline").read_text():
-                    found.append(int(pid))
-        return found
+        return workers_of(self.process.pid)
 
     def reload(self) -> None:
         assert self.process is not None
