@@ -85,12 +85,19 @@ class Visitor:
 
     async def plays(self, *, frames: int = 20, within_s: float = 30.0) -> None:
         """Wait until that many more frames have been decoded and the playhead moves."""
-        before = (await self.player()).get("totalFrames", 0)
+        before = await self._decoded()
 
         async def moved() -> bool:
-            return int((await self.player()).get("totalFrames", 0)) >= int(before) + frames
+            nonlocal before
+            now = await self._decoded()
+            # The browser counts from nothing again when something else is loaded.
+            before = min(before, now)
+            return now >= before + frames
 
         await eventually_async(moved, within_s=within_s, what="moving pictures")
+
+    async def _decoded(self) -> int:
+        return int((await self.player()).get("totalFrames", 0))
 
     async def loudness(self) -> float:
         """How loud the video is, 0 to 1."""
