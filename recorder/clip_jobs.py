@@ -101,6 +101,11 @@ class FinishClip:
         picture = await asyncio.to_thread(pictures.poster, self.ffmpeg, frame)
         if picture:
             await self.storage.put(f"clips/{clip_id}/poster.jpg", picture)
+            await self._stored(clip_id, has_poster=True)
+
+    async def _stored(self, clip_id: str, **what: bool) -> None:
+        async with self.database.session() as session:
+            await session.execute(update(Clip).where(Clip.id == clip_id).values(**what))
 
     async def _known(self, clip: Clip) -> list[dict[str, Any]]:
         """What is said of the renditions that the video has by now."""
@@ -147,6 +152,7 @@ class FinishClip:
         """The MP4."""
         async with self.storage.writer(f"clips/{clip_id}/clip.mp4") as writer:
             await write_mp4(_Parts(self.storage, entries), writer, lambda _seconds: None)
+        await self._stored(clip_id, has_file=True)
 
 
 def _file_of(timeline: Timeline, renditions: Sequence[Mapping[str, Any]]) -> Sequence[Entry] | None:

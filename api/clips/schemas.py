@@ -103,8 +103,8 @@ class ClipView(Model):
     width: int
     height: int
     playback_url: str | None = Field(description="Its multivariant playlist.")
-    thumbnail_url: str | None
-    download_url: str | None = Field(description="The clip as MP4.")
+    thumbnail_url: str | None = Field(description="Its first picture, a second or two after it plays.")
+    download_url: str | None = Field(description="The clip as MP4, a second or two after it plays.")
 
     @classmethod
     def of(cls, clip: Clip, people: People, video: Video | None) -> ClipView:
@@ -130,8 +130,8 @@ class ClipView(Model):
             width=clip.width,
             height=clip.height,
             playback_url=f"{base}/index.m3u8" if plays else None,
-            thumbnail_url=f"{base}/poster.jpg" if plays else None,
-            download_url=f"{base}/clip.mp4" if plays else None,
+            thumbnail_url=f"{base}/poster.jpg" if plays and clip.has_poster else None,
+            download_url=f"{base}/clip.mp4" if plays and clip.has_file else None,
         )
 
 

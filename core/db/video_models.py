@@ -307,6 +307,9 @@ class Clip(Base):
     # As a video's.
     renditions: Mapped[list[Json]] = mapped_column(server_default="[]")
     size_bytes: Mapped[int] = mapped_column(server_default="0")
+    # What follows a second or two after it plays: its picture, and the MP4 to keep.
+    has_poster: Mapped[bool] = mapped_column(server_default=text("false"))
+    has_file: Mapped[bool] = mapped_column(server_default=text("false"))
     error: Mapped[Json | None]
     deleted_at: Mapped[datetime | None]
     # When the objects of a deleted one were removed.

@@ -97,13 +97,15 @@ async def test_a_clip_of_what_is_on(stage: Stage) -> None:
 async def finished(channel: Channel, clip: dict[str, Any], numbers: list[int | None]) -> None:
     """The rest follows: a picture, a file to keep, the sound alone."""
 
-    async def there() -> bytes:
-        answer = await channel.client.get(clip["download_url"])
-        assert answer.status_code == 200
-        return answer.content
+    async def there() -> dict[str, Any]:
+        seen: dict[str, Any] = (await channel.client.get(f"/api/v1/clips/{clip['id']}")).json()
+        assert seen["download_url"] is not None
+        return seen
 
-    assert numbers_in(await eventually_async(there, within_s=30, what="the MP4")) == numbers
-    picture = await channel.client.get(clip["thumbnail_url"])
+    whole = await eventually_async(there, within_s=30, what="the MP4")
+    file = await channel.client.get(whole["download_url"])
+    assert numbers_in(file.content) == numbers
+    picture = await channel.client.get(whole["thumbnail_url"])
     assert picture.content.startswith(b"\xff\xd8")
 
     async def sounds() -> bool:

@@ -347,6 +347,7 @@ async def test_what_follows(studio: Studio) -> None:
     assert sounds[-1][1] - sounds[0][0] == pytest.approx(7.6, abs=0.05)
     assert numbers_in(await studio.storage.get(f"clips/{clip.id}/clip.mp4")) == wanted
     assert (await studio.storage.get(f"clips/{clip.id}/poster.jpg")).startswith(b"\xff\xd8")
+    assert (clip.has_poster, clip.has_file) == (True, True)
 
 
 async def test_it_stays_when_the_video_goes(studio: Studio) -> None:

@@ -244,6 +244,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("size_bytes", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("has_poster", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("has_file", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("error", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True),
