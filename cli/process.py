@@ -21,8 +21,10 @@ class ProcessSpec:
 
     name: str
     title: str
+    # The program to execute, or else the Python module to run (cli.preload).
     argv: tuple[str, ...]
     cwd: Path
+    module: str = ""
     # Where it answers: "unix:/path", "http://host:port" or a URL of its own protocol.
     url: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)

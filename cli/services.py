@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import socket
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,10 +168,10 @@ class Services:
             name=name,
             title=title,
             url=url,
-            # -P: nothing in the working folder is imported.
-            argv=(sys.executable, "-P", "-m", module),
+            argv=(),
+            module=module,
             cwd=folder,
-            environment={**self.environment(), "PYTHONPATH": str(SOURCE), **(own or {})},
+            environment={**self.environment(), **(own or {})},
             ready=lambda: answers(url, "/readyz"),
             # A service that waits for a server is well; only one that does not answer at all is
             # not.

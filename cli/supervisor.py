@@ -20,7 +20,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 
+from cli.child import Child, output_pipe
 from cli.logfile import LogFile
+from cli.preload import Preloader, Request
 from cli.process import Backoff, ProcessSpec
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -58,103 +60,6 @@ class CommandFailed(Exception):
         super().__init__(f"{title} failed with status {status}")
         self.tail = list(log.tail)
         self.log = log.path
-
-
-class Child:
-    """A running process, its output pumped into a log file. Lives until the process is gone."""
-
-    def __init__(
-        self, argv: Sequence[str], cwd: Path, environment: Mapping[str, str], log: LogFile
-    ) -> None:
-        self.started = time.monotonic()
-        self.exited = asyncio.Event()
-        self._log = log
-        self._loop = asyncio.get_running_loop()
-        self._output, child_end = os.pipe()
-        os.set_blocking(self._output, False)
-        try:
-            self.popen = subprocess.Popen(  # noqa: S603
-                argv,
-                cwd=cwd,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=child_end,
-                stderr=child_end,
-                start_new_session=True,
-            )
-        except BaseException:
-            os.close(self._output)
-            raise
-        finally:
-            os.close(child_end)
-        self._loop.add_reader(self._output, self._pump)
-
-    @property
-    def pid(self) -> int:
-        return self.popen.pid
-
-    def _pump(self) -> None:
-        try:
-            data = os.read(self._output, 1 << 16)
-        except BlockingIOError:
-            return
-        if data:
-            self._log.write(data)
-        else:
-            self._close_output()
-
-    def _close_output(self) -> None:
-        if self._output >= 0:
-            self._loop.remove_reader(self._output)
-            os.close(self._output)
-            self._output = -1
-
-    def poll(self) -> None:
-        """Called on SIGCHLD. Ends the process group and wakes whoever waits when the leader is
-        gone.
-        """
-        if self.exited.is_set() or self.popen.poll() is None:
-            return
-        # The group outlives its leader; its number cannot be taken again while a member lives.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.popen.pid, signal.SIGKILL)
-        # What it said last is still in the pipe.
-        while self._output >= 0:
-            before = self._output
-            with contextlib.suppress(BlockingIOError):
-                data = os.read(before, 1 << 16)
-                if data:
-                    self._log.write(data)
-                    continue
-            self._close_output()
-        self.exited.set()
-
-    def send(self, number: signal.Signals) -> None:
-        """Signal the leader, if it is still there."""
-        if not self.exited.is_set():
-            self.popen.send_signal(number)
-
-    async def stop(self, number: signal.Signals, timeout_s: float) -> bool:
-        """Ask with `number`, kill the group after `timeout_s`; True when asking was enough."""
-        self.send(number)
-        # A frozen process cannot obey.
-        self.send(signal.SIGCONT)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self.exited.wait()
-            return True
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.popen.pid, signal.SIGKILL)
-            await self.exited.wait()
-            return False
-
-    def describe_exit(self) -> str:
-        """How it ended, in words."""
-        status = self.popen.returncode
-        if status is not None and status < 0:
-            return f"was killed ({signal.Signals(-status).name})"
-        return f"ended with status {status}"
 
 
 class ManagedProcess:
@@ -200,9 +105,7 @@ class ManagedProcess:
         self._enter(State.STARTING)
         if self.spec.before_start is not None:
             await self.spec.before_start()
-        self._child = self._supervisor.spawn(
-            self.spec.command(), self.spec.cwd, self.spec.environment, self.log
-        )
+        self._child = await self._supervisor.launch(self.spec, self.log)
         return self._child
 
     async def _wait_ready(self, child: Child) -> bool:
@@ -283,17 +186,23 @@ class ManagedProcess:
 class Supervisor:
     """The processes of one instance. Use as an async context manager: leaving it stops everything.
 
-    `report(title, event)` writes one line for the user. `on_change` is called when any process's
-    state or pid changes.
+    `source` is the folder of our own modules. `report(title, event)` writes one line for the user.
+    `on_change` is called when any process's state or pid changes.
     """
 
     def __init__(
-        self, logs: Path, report: Report, on_change: Callable[[], None] = lambda: None
+        self,
+        logs: Path,
+        source: Path,
+        report: Report,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.report = report
         self.changed = on_change
         self.failed = asyncio.Event()
         self._logs = logs
+        self._source = source
+        self._preloader = Preloader(self._spawn_preloader)
         self._groups: list[list[ManagedProcess]] = []
         self._children: set[Child] = set()
         self._open_logs: dict[str, LogFile] = {}
@@ -311,6 +220,7 @@ class Supervisor:
         for group in reversed(self._groups):
             await asyncio.gather(*(process.stop() for process in group))
         self._groups.clear()
+        self._preloader.close()
         for child in list(self._children):
             await child.stop(signal.SIGKILL, 1.0)
         asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
@@ -353,16 +263,53 @@ class Supervisor:
         except asyncio.CancelledError:
             await child.stop(signal.SIGTERM, 2.0)
             raise
-        if child.popen.returncode != 0:
-            raise CommandFailed(title, child.popen.returncode, file)
+        if child.status:
+            raise CommandFailed(title, child.status, file)
+
+    async def launch(self, spec: ProcessSpec, log: LogFile) -> Child:
+        """What `spec` describes. Raises OSError when it cannot be started."""
+        if not spec.module:
+            return self.spawn(spec.command(), spec.cwd, spec.environment, log)
+        environment = {**os.environ, **spec.environment}
+        request = Request(spec.module, str(spec.cwd), environment, spec.death_signal)
+        with output_pipe() as (output, writer):
+            forked = await self._preloader.fork(request, writer)
+        return self._known(Child(forked, output, log))
+
+    def preload(self) -> None:
+        """Import what services need while something else is done; they start sooner."""
+        self._preloader.start()
 
     def spawn(
-        self, argv: Sequence[str], cwd: Path, environment: Mapping[str, str], log: LogFile
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        environment: Mapping[str, str],
+        log: LogFile,
+        pass_fds: Sequence[int] = (),
     ) -> Child:
-        """A child of ours, known to the reaper."""
-        child = Child(argv, cwd, environment, log)
+        """A command as a child of ours, known to the reaper."""
+        with output_pipe() as (output, writer):
+            popen = subprocess.Popen(  # noqa: S603
+                argv,
+                cwd=cwd,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=writer,
+                stderr=writer,
+                pass_fds=pass_fds,
+                start_new_session=True,
+            )
+        return self._known(Child(popen, output, log))
+
+    def _known(self, child: Child) -> Child:
         self._children.add(child)
         return child
+
+    def _spawn_preloader(self, command: Sequence[str], pass_fds: Sequence[int]) -> None:
+        argv = ("setpriv", "--pdeathsig", "TERM", "--", *command)
+        environment = {"PYTHONPATH": str(self._source)}
+        self.spawn(argv, self._source, environment, self._log("preload"), pass_fds)
 
     def keeper_done(self, task: asyncio.Task[None]) -> None:
         """A keeper ends by being cancelled; anything else is a defect that ends the instance, with

@@ -127,7 +127,7 @@ class Instance:
         media = self.layout.prepare_media()
         try:
             async with Supervisor(
-                self.layout.logs, say, self._write_instance_file
+                self.layout.logs, SOURCE, say, self._write_instance_file
             ) as self.supervisor:
                 try:
                     await self._start()
@@ -164,6 +164,8 @@ class Instance:
 
     async def _start(self) -> None:
         supervisor, services = self.supervisor, self.services
+        if not self.options.servers_only:
+            supervisor.preload()
         self._first_run = not cluster(self.layout).exists()
         if self._first_run:
             say("PostgreSQL", "making the database")

@@ -103,7 +103,9 @@ class ClipView(Model):
     width: int
     height: int
     playback_url: str | None = Field(description="Its multivariant playlist.")
-    thumbnail_url: str | None = Field(description="Its first picture, a second or two after it plays.")
+    thumbnail_url: str | None = Field(
+        description="Its first picture, a second or two after it plays."
+    )
     download_url: str | None = Field(description="The clip as MP4, a second or two after it plays.")
 
     @classmethod

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from cli.leftovers import processes_in
+from tests.e2e.stage import command_line
 from tests.harness import RunningInstance, eventually, processes_of, start_instance
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
@@ -38,7 +39,8 @@ def is_ready(instance: RunningInstance) -> bool:
 
 
 @pytest.mark.parametrize(
-    "service", ("api", "ingest", "chat", "edge", "rtmp", "redis", "nats", "s3", "postgres")
+    "service",
+    ("api", "ingest", "chat", "recorder", "edge", "rtmp", "redis", "nats", "s3", "postgres"),
 )
 def test_a_killed_process_comes_back(victim: RunningInstance, service: str) -> None:
     old = victim.pid(service)
@@ -58,6 +60,28 @@ def test_a_killed_process_comes_back(victim: RunningInstance, service: str) -> N
     text = victim.output.read_text()
     assert "was killed (SIGKILL); starting it again" in text
     assert "Traceback" not in text
+
+
+def test_services_outlive_what_they_were_forked_from(victim: RunningInstance) -> None:
+    """And one that ends afterwards comes back from a new one."""
+    services = ("api", "ingest", "chat", "recorder")
+    before = {name: victim.pid(name) for name in services}
+    os.kill(_preloader(victim), signal.SIGKILL)
+    os.kill(before["chat"], signal.SIGKILL)
+    eventually(
+        lambda: victim.pid("chat") != before["chat"] and is_ready(victim),
+        within_s=BACK_WITHIN_S,
+        what="the killed service is back",
+    )
+    after = {name: victim.pid(name) for name in services}
+    assert {name for name in services if after[name] != before[name]} == {"chat"}
+
+
+def _preloader(instance: RunningInstance) -> int:
+    threads = Path(f"/proc/{instance.process.pid}/task").glob("*/children")
+    pids = [int(pid) for children in threads for pid in children.read_text().split()]
+    [found] = [pid for pid in pids if command_line(pid)[:1] == ["footlight: preload"]]
+    return found
 
 
 def test_a_frozen_process_is_noticed_and_welcomed_back(victim: RunningInstance) -> None:
