@@ -155,7 +155,7 @@ class Thumbnails:
                 Video.purged_at.is_(None),
                 Video.storyboard["whole"].astext.is_(None),
             )
-            .order_by(Video.id.desc())
+            .order_by(Video.created_at.desc())
             .limit(SWEEP_MOST)
         )
         async with self._database.session() as session:

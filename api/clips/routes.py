@@ -9,7 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import audit, limits, pages
 from api.channels.queries import find_channel
-from api.clips.queries import find_clip, is_banned, listed_clips, live_video, views_of
+from api.clips.queries import (
+    find_clip,
+    find_shown_clip,
+    is_banned,
+    listed_clips,
+    live_video,
+    views_of,
+)
 from api.clips.schemas import (
     ClipBody,
     ClipDetail,
@@ -90,7 +97,7 @@ async def _cut_from(call: Call[ClipBody, None], session: AsyncSession) -> Video:
     if body.channel is not None:
         channel = await find_channel(session, body.channel)
         live = await live_video(session, channel.id)
-        if live is None:
+        if live is None or live.suspended:
             raise Conflict("This channel is not live.", code="stream_offline")
         return live
     number = int(body.video or 0)
@@ -100,6 +107,12 @@ async def _cut_from(call: Call[ClipBody, None], session: AsyncSession) -> Video:
     if sight(video, call.actor.id, datetime.now(UTC)) is None or video.trashed_at is not None:
         raise no_video()
     return video
+
+
+async def _shown(call: AnyCall, session: AsyncSession) -> Clip:
+    """The clip in the path. Raises NotFound unless whoever asks may see it."""
+    actor = call.maybe_actor
+    return await find_shown_clip(session, call.path["clip"], None if actor is None else actor.id)
 
 
 async def _detail(call: AnyCall, session: AsyncSession, clip: Clip) -> ClipDetail:
@@ -162,7 +175,7 @@ async def list_clips(call: Call[None, ClipsQuery]) -> ClipPage:
 async def get_clip(call: Call[None, None]) -> ClipDetail:
     """What a clip's page shows, also while it is being made."""
     async with call.api.database.session() as session:
-        return await _detail(call, session, await find_clip(session, call.path["clip"]))
+        return await _detail(call, session, await _shown(call, session))
 
 
 @clips.patch(
@@ -175,7 +188,7 @@ async def get_clip(call: Call[None, None]) -> ClipDetail:
 async def patch_clip(call: Call[ClipTitleBody, None]) -> ClipDetail:
     """Whoever made it may, its channel's owner, and admins."""
     async with call.api.database.session() as session:
-        clip = await find_clip(session, call.path["clip"])
+        clip = await _shown(call, session)
     if not _may_edit(call, clip):
         raise Forbidden("Only whoever made this clip may change it.")
     await ask(call, "clip.update", clip_id=clip.id, changes={"title": call.body.title})
@@ -220,7 +233,7 @@ async def view_clip(call: Call[None, None]) -> None:
     api = call.api
     await api.limiter.charge("view", [(limits.VIEWS_ADDRESS, network_of(call.address))])
     async with api.database.session() as session:
-        clip = await find_clip(session, call.path["clip"])
+        clip = await _shown(call, session)
     await api.viewings.count(Viewed.CLIP, clip.id, viewer_of(call))
 
 
@@ -235,7 +248,7 @@ async def view_clip(call: Call[None, None]) -> None:
 async def get_clip_chat(call: Call[None, ReplayQuery]) -> ReplayPage:
     """What was said during what it shows, by the clip's own time. It stays when the video goes."""
     async with call.api.database.session() as session:
-        clip = await find_clip(session, call.path["clip"])
+        clip = await _shown(call, session)
         part = part_of(call.query, offset_s=clip.start_s, end_s=clip.start_s + clip.duration_s)
         video = None if clip.video_id is None else await session.get(Video, clip.video_id)
         said = [] if video is None else await said_in(session, video, part)

@@ -109,7 +109,7 @@ class ClipView(Model):
     @classmethod
     def of(cls, clip: Clip, people: People, video: Video | None) -> ClipView:
         """From its row; `video` is None unless everybody may watch it."""
-        plays = clip.status == ClipStatus.READY
+        plays = clip.status == ClipStatus.READY and not clip.suspended
         base = f"/clip-media/{clip.id}"
         of_video = None
         if video is not None:

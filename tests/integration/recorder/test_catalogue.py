@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import update
 
-from core.db.models import Stream, Visibility
+from core.db.models import Stream, Suspension, Visibility
 from core.db.video_models import Clip, ClipStatus, Video, VideoKind, VideoStatus, VideoTimeline
 from core.http import observe
 from core.media_paths import object_path
@@ -193,7 +193,9 @@ async def test_what_is_not_there(bench: Wired) -> None:
 
 
 async def test_a_clip_and_a_highlight_borrow(bench: Wired) -> None:
-    """Objects of another video are named by a signed path; own ones stay as they are."""
+    """Objects of another video are named by a signed path; own ones stay as they are. Nobody may watch
+    either while the channel is suspended, but its owner the video.
+    """
     stream = await broadcast(bench)
     stream.segments(1, 2)
     stream.recording.end()
@@ -234,5 +236,25 @@ async def test_a_clip_and_a_highlight_borrow(bench: Wired) -> None:
                 object_path(KEY, owner, f"{borrowed}/2.m4s"),
             ]
             assert found.segments[0].map_uri == "source/i0.mp4"
-        async with client.get(f"/internal/media/clips/{clip_id}") as answer:
-            assert await answer.json() == {"state": "open", "prefix": f"clips/{clip_id}"}
+        assert await states(client, video.id, clip_id) == ["open", "open"]
+        async with bench.database.session() as session:
+            session.add(Suspension(user_id=stream.channel_id, scope="channel", reason="Spam."))
+        assert await states(client, video.id, clip_id) == ["token", "gone"]
+        async with bench.database.session() as session:
+            await session.execute(
+                update(Suspension)
+                .where(Suspension.user_id == stream.channel_id)
+                .values(until=datetime.now(UTC))
+            )
+        assert await states(client, video.id, clip_id) == ["open", "open"]
+
+
+async def states(client: Client, video_id: int, clip_id: str) -> list[str]:
+    """Who may watch a video, and a clip of it, as edges are told."""
+    found = []
+    for path in (f"videos/{video_id}", f"clips/{clip_id}"):
+        async with client.get(f"/internal/media/{path}") as answer:
+            told = await answer.json()
+        assert told["prefix"] == path
+        found.append(told["state"])
+    return found
