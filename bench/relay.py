@@ -1,4 +1,6 @@
-"""A TCP relay on loopback that notes when it was connected to, and can cut or freeze what goes through it."""
+"""A TCP relay on loopback that notes when it was connected to, and can cut, freeze, slow down or answer what
+goes through it.
+"""
 
 import asyncio
 import contextlib
@@ -12,6 +14,12 @@ class Relay:
     def __init__(self, target_port: int) -> None:
         self.connected_at: float | None = None
         self.port = 0
+        #: What whoever connects is told, instead of being let through.
+        self.answer: bytes | None = None
+        #: How fast one connection is, in either direction.
+        self.bytes_per_s: float | None = None
+        #: After how many bytes a connection is reset.
+        self.cut_after: int | None = None
         self._target_port = target_port
         self._open = asyncio.Event()
         self._open.set()
@@ -43,6 +51,12 @@ class Relay:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connected_at = time.time()
         with contextlib.suppress(ConnectionError):
+            if self.answer is not None:
+                await reader.read(65536)
+                writer.write(self.answer)
+                await writer.drain()
+                writer.close()
+                return
             onward_reader, onward_writer = await asyncio.open_connection(
                 "127.0.0.1", self._target_port
             )
@@ -57,8 +71,15 @@ class Relay:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
+            passed = 0
             while data := await reader.read(65536):
                 await self._open.wait()
+                passed += len(data)
+                if self.cut_after is not None and passed > self.cut_after:
+                    writer.transport.abort()
+                    break
                 writer.write(data)
                 await writer.drain()
+                if self.bytes_per_s is not None:
+                    await asyncio.sleep(len(data) / self.bytes_per_s)
         writer.close()
