@@ -24,6 +24,7 @@ class Relay:
         self._open = asyncio.Event()
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[object]] = set()
 
     def cut(self) -> None:
         """Reset every connection, as a lost uplink does."""
@@ -47,27 +48,37 @@ class Relay:
         self.resume()
         self.cut()
         await self._server.wait_closed()
+        await asyncio.gather(*self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connected_at = time.time()
-        with contextlib.suppress(ConnectionError):
-            if self.answer is not None:
-                await reader.read(65536)
-                writer.write(self.answer)
-                await writer.drain()
-                writer.close()
-                return
-            onward_reader, onward_writer = await asyncio.open_connection(
-                "127.0.0.1", self._target_port
+        own = asyncio.current_task()
+        assert own is not None
+        self._serving.add(own)
+        self._writers.add(writer)
+        try:
+            await self._forward(reader, writer)
+        except ConnectionError:
+            pass
+        finally:
+            self._writers.discard(writer)
+            self._serving.discard(own)
+            writer.close()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.answer is not None:
+            await reader.read(65536)
+            writer.write(self.answer)
+            await writer.drain()
+            return
+        onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        self._writers.add(onward_writer)
+        try:
+            await asyncio.gather(
+                self._pump(reader, onward_writer), self._pump(onward_reader, writer)
             )
-            self._writers |= {writer, onward_writer}
-            try:
-                await asyncio.gather(
-                    self._pump(reader, onward_writer), self._pump(onward_reader, writer)
-                )
-            finally:
-                self._writers -= {writer, onward_writer}
-        writer.close()
+        finally:
+            self._writers.discard(onward_writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):

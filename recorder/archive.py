@@ -289,8 +289,10 @@ class Archive:
         batch = _Batch(
             [item for item in items if item.note.msn <= video.last.get(item.rendition, -1)]
         )
+        # After the first, those that wait for their turn are not tried: each may take a minute.
+        failures: list[Unavailable] = []
         results = await asyncio.gather(
-            *(self._upload(video, folder, item) for item in fresh), return_exceptions=True
+            *(self._upload(video, folder, item, failures) for item in fresh), return_exceptions=True
         )
         blocked: set[str] = set()
         for item, result in zip(fresh, results, strict=True):
@@ -311,19 +313,27 @@ class Archive:
         if batch.failure is not None:
             raise batch.failure
 
-    async def _upload(self, video: Recorded, folder: Path, item: Spooled) -> bool:
+    async def _upload(
+        self, video: Recorded, folder: Path, item: Spooled, failures: list[Unavailable]
+    ) -> bool:
         """Store one segment; False when it is damaged. Raises Unavailable."""
         async with self._slots:
+            if failures:
+                raise failures[0]
             began = time.perf_counter()
             try:
                 data = await asyncio.to_thread(spooled.media, item)
+                await self._upload_init(video, folder, item)
+                key = f"videos/{video.id}/{item.rendition}/{item.note.msn}.m4s"
+                await self.storage.put(key, data)
             except Damaged as error:
                 log.error("segment_damaged", path=str(item.path), error=str(error))
                 self.metrics.damaged.inc()
                 await asyncio.to_thread(spooled.put_aside, item)
                 return False
-            await self._upload_init(video, folder, item)
-            await self.storage.put(f"videos/{video.id}/{item.rendition}/{item.note.msn}.m4s", data)
+            except Unavailable as error:
+                failures.append(error)
+                raise
             self.metrics.seconds.observe(time.perf_counter() - began)
             self.metrics.segments.inc()
             self.metrics.bytes.inc(len(data))
