@@ -20,6 +20,7 @@ from core.db.video_models import Clip, ClipStatus, Video, VideoKind, VideoStatus
 from core.http import observe
 from core.media_paths import object_path
 from core.metrics import Metrics
+from recorder import broadcasts
 from recorder.catalogue import LIVE_FRESH_S, Catalogue
 from recorder.playlists import add_routes
 from recorder.timeline import Entry, Timeline
@@ -86,6 +87,27 @@ async def test_a_running_broadcast(bench: Wired) -> None:
         assert "#EXT-X-SKIP:SKIPPED-SEGMENTS=8\n" in delta
         assert delta.count("#EXTINF") == 12
         await text(client, f"/vod/{video.id}/1080p.m3u8", 404)
+
+
+async def test_one_that_ends_while_it_is_looked_at(
+    bench: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its segments are no rows any more, but nobody is given an empty playlist."""
+    stream = await broadcast(bench)
+    stream.segments(1, 3)
+    video = await stream.stored()
+    read = broadcasts.segments
+
+    async def late(*args: Any) -> Any:
+        monkeypatch.undo()
+        stream.recording.end()
+        await stream.stored()
+        return await read(*args)
+
+    monkeypatch.setattr(broadcasts, "segments", late)
+    async with served(bench) as client:
+        found = parse_media(await text(client, f"/vod/{video.id}/source.m3u8"))
+    assert found.ended and len(found.segments) == 3
 
 
 async def test_from_its_channel(bench: Wired) -> None:
