@@ -1,10 +1,11 @@
-import { useState, type SubmitEvent } from 'react';
+import { useRef, useState, type SubmitEvent } from 'react';
 import { clips, type ClipDetail } from '../api/videos';
 import { Button } from '../components/button';
 import { Dialog } from '../components/dialog';
 import { Field } from '../components/field';
 import { FormFault } from '../components/ui';
 import { useSending } from '../components/use-sending';
+import { requestId } from '../lib/request-id';
 import css from './clips.module.css';
 import { CLIP, cutAt, formatTenths, moved, type Cut, type Stretch } from './cut';
 import { Strip } from './strip';
@@ -42,6 +43,7 @@ export default function ClipEditor({ video, around, onClose, onMade }: ClipEdito
       : cutAt(around - FIRST_S * 0.7, FIRST_S, stretch),
   );
   const [title, setTitle] = useState(video.title);
+  const asked = useRef({ of: '', id: '' });
   const { busy, at: faultAt, apart, send } = useSending();
   const preview = usePreview(video, cut, around === null);
   const length = cut.end - cut.start;
@@ -54,16 +56,17 @@ export default function ClipEditor({ video, around, onClose, onMade }: ClipEdito
 
   function submit(event: SubmitEvent) {
     event.preventDefault();
-    void send(async () => {
-      onMade(
-        await clips.make({
-          video: video.id,
-          start_s: cut.start,
-          duration_s: Math.round(length * 10) / 10,
-          title: title.trim(),
-        }),
-      );
-    });
+    const wanted = {
+      video: video.id,
+      start_s: cut.start,
+      duration_s: Math.round(length * 10) / 10,
+      title: title.trim(),
+    };
+    // The same again, because the answer did not come, is not a second clip.
+    const of = JSON.stringify(wanted);
+    if (asked.current.of !== of) asked.current = { of, id: requestId() };
+    const request_id = asked.current.id;
+    void send(async () => onMade(await clips.make({ ...wanted, request_id })));
   }
 
   return (
