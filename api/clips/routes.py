@@ -64,7 +64,8 @@ _NOT_FOUND = {HTTPStatus.NOT_FOUND: ("clip_not_found",)}
 )
 async def create_clip(call: Call[ClipBody, None]) -> ClipDetail:
     """Exact to the frame at both ends. It plays when the answer comes, a second or two later, and
-    stays when the video goes. Whoever is banned from the channel's chat cuts nothing of it.
+    stays when the video goes. Whoever is banned from the channel's chat cuts nothing of it. With a
+    `request_id` it can be asked for again when the answer got lost, and is not made twice.
     """
     body, actor = call.body, call.actor
     await call.api.limiter.charge(
@@ -86,6 +87,7 @@ async def create_clip(call: Call[ClipBody, None]) -> ClipDetail:
         start_s=body.start_s,
         duration_s=body.duration_s,
         title=body.title,
+        request_id=body.request_id,
     )
     async with call.api.database.session() as session:
         return await _detail(call, session, await find_clip(session, str(made["clip_id"])))
@@ -159,7 +161,10 @@ async def list_clips(call: Call[None, ClipsQuery]) -> ClipPage:
     async with call.api.database.session() as session:
         channel_id = creator_id = None
         if asked.channel is not None:
-            channel_id = (await find_channel(session, asked.channel)).id
+            channel = await find_channel(session, asked.channel)
+            if channel.suspended:
+                return ClipPage(items=[], next_cursor=None)
+            channel_id = channel.id
         if asked.creator is not None:
             creator_id = (await find_user(session, asked.creator, "creator")).id
         query = listed_clips(asked, channel_id=channel_id, creator_id=creator_id)
