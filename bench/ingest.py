@@ -14,8 +14,10 @@ from bench.encoder import ZEROLATENCY_2S, copy_argv, make_sample
 from bench.instance import Instance, running_instance
 from bench.report import Report, arguments
 from bench.stage import Channel, make_channel
+from cli.toolchain import Toolchain
 
 SAMPLE_S = 60
+RECORDING = {"on": ["on"], "off": ["off"], "both": ["off", "on"]}
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -119,16 +121,30 @@ async def run(options: argparse.Namespace) -> Report:
     report.condition(
         f"no ladder; pictures every 10 s, health and viewer counting on; {options.seconds} s at each number"
     )
-    environment = {"FOOTLIGHT_LADDER": "off", **options.environment}
     with tempfile.TemporaryDirectory() as folder:
-        async with running_instance(environment) as instance:
-            sample = f"{folder}/sample.flv"
-            await make_sample(instance.ffmpeg, sample, ZEROLATENCY_2S, SAMPLE_S)
-            for row in await measure(instance, sample, options.streams, options.seconds):
-                report.row(row)
-    report.plot("streams", "% of a core, all")
-    report.plot("streams", "MB PSS, all")
+        sample = f"{folder}/sample.flv"
+        ffmpeg = str(Toolchain.from_environment().ffmpeg())
+        await make_sample(ffmpeg, sample, ZEROLATENCY_2S, SAMPLE_S)
+        for recording in RECORDING[options.recording] * options.rounds:
+            for row in await _round(options, sample, recording):
+                report.row({"recording": recording, **row})
+    if len(report.rows) == len(options.streams):
+        report.plot("streams", "% of a core, all")
+        report.plot("streams", "MB PSS, all")
     return report
+
+
+async def _round(
+    options: argparse.Namespace, sample: str, recording: str
+) -> list[dict[str, object]]:
+    """All numbers of streams on one instance."""
+    environment = {
+        "FOOTLIGHT_LADDER": "off",
+        "FOOTLIGHT_RECORDING": str(recording == "on").lower(),
+        **options.environment,
+    }
+    async with running_instance(environment) as instance:
+        return await measure(instance, sample, options.streams, options.seconds)
 
 
 def main() -> None:
@@ -143,6 +159,13 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=30, help="how long to measure at each (default 30)"
     )
+    parser.add_argument(
+        "--recording",
+        choices=RECORDING,
+        default="on",
+        help="whether the streams are recorded; both: in turn, each on an instance of its own",
+    )
+    parser.add_argument("--rounds", type=int, default=1, help="times all of it (default 1)")
     options = parser.parse_args()
     options.environment = {}
     asyncio.run(run(options)).show(options)

@@ -93,8 +93,9 @@ class Replays:
     async def look(self) -> None:
         """Find what events did not tell: videos that began, became whole or went."""
         async with self._database.session() as session:
-            newest = select(func.max(Video.id) - NEWEST).scalar_subquery()
-            await _note(session, or_(Video.status == VideoStatus.LIVE, Video.id > newest))
+            newest = select(Video.id).order_by(Video.created_at.desc()).limit(NEWEST)
+            await _note(session, Video.status == VideoStatus.LIVE)
+            await _note(session, Video.id.in_(newest))
             old = Video.ready_at < func.now() - GIVE_UP
             rows = await session.execute(
                 select(VideoChat.video_id, Video.spans, Video.status, Video.purged_at, old)

@@ -4,7 +4,7 @@
     <session>/<rendition>/<init name>   initialization sections
     <session>/<rendition>/<msn>.m4s     a segment
     <session>/<rendition>/<msn>.json    and its note (SegmentNote): it is whole
-    <session>/end.json                  nothing will follow
+    <session>/end.json                  nothing will follow (End)
 
 Everything comes into being by a rename, so a file that is there is whole. The files are the truth of
 what is still to be done; recorder removes a segment once the storage has it and the database knows.
@@ -51,6 +51,25 @@ class SegmentNote:
             return cls(**{**kept, "pdt": datetime.fromisoformat(kept["pdt"])})
         except (TypeError, KeyError) as error:
             raise ValueError(f"not a segment's note: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why nothing will follow: the broadcast is over, or its recording was `cut` for want of room."""
+
+    cut: bool = False
+
+    def encode(self) -> bytes:
+        """JSON."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """The end in a file. Raises ValueError."""
+        try:
+            return cls(**json.loads(data))
+        except TypeError as error:
+            raise ValueError(f"not an end: {error!r}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Exists, exists, or_, select
+from sqlalchemy import ColumnElement, Exists, Function, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import Mapped
 
 from core.db.models import Suspension, SuspensionScope
 
+# Somebody's clock, or PostgreSQL's.
+Now = datetime | Function[datetime]
 
-def stands(now: datetime) -> ColumnElement[bool]:
+
+def stands(now: Now) -> ColumnElement[bool]:
     """Whether a row is in force at `now`."""
     return Suspension.lifted_at.is_(None) & or_(Suspension.until.is_(None), Suspension.until > now)
 
 
-def is_suspended(
-    user_id: InstrumentedAttribute[int], now: datetime, *scopes: SuspensionScope
-) -> Exists:
+def is_suspended(user_id: Mapped[int], now: Now, *scopes: SuspensionScope) -> Exists:
     """Whether the user of the query's row is suspended in one of these scopes."""
-    return exists().where(Suspension.user_id == user_id, Suspension.scope.in_(scopes), stands(now))
+    mine = (Suspension.user_id == user_id, Suspension.scope.in_(scopes), stands(now))
+    return exists().where(*mine).correlate_except(Suspension)
 
 
 async def standing(

@@ -12,6 +12,7 @@ from core.events import END_STREAM, OPEN_SEGMENTS, StreamKeyRevoked, UserDeleted
 from core.http import make_app
 from core.outbox import relay
 from core.service import Service
+from ingest.announcer import Announcer
 from ingest.attempts import Attempts
 from ingest.director import Director
 from ingest.edge import Edges
@@ -24,7 +25,7 @@ from ingest.publisher import MediaFolder
 from ingest.reception import Reception
 from ingest.reconcile import reconcile, watch_health, watch_viewers
 from ingest.records import Records
-from ingest.spool import Announcer, Spool, open_spool
+from ingest.spool import Spool, open_spool
 
 
 @asynccontextmanager

@@ -72,9 +72,14 @@ class IngestMetrics:
             buckets=_LATENESS,
             registry=registry,
         )
-        self.spool_lost = Counter(
-            "footlight_ingest_spool_lost",
-            "Segments that a full spool did not take: they are missing in their video.",
+        self.spool_limit = Gauge(
+            "footlight_ingest_spool_limit_bytes",
+            "Most that may wait for the object storage: the quota, or what the disk has room for.",
+            registry=registry,
+        )
+        self.recordings_cut = Counter(
+            "footlight_ingest_recordings_cut",
+            "Recordings that ended before their broadcast because the spool was full.",
             registry=registry,
         )
         self.recordings_refused = Counter(

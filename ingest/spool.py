@@ -3,43 +3,45 @@
 The event loop only hands bytes over: one thread writes them, in order and to the disk itself (fsync), and
 says when they are there. A segment counts once its note is there, so a life that ends in between leaves
 nothing half; the next one hands over what is still in the live window again.
+
+What may wait in the spool is limited. The last fifth is a reserve for recordings that run: none begins in
+it. When it is used up as well, segments wait in memory for some seconds; then their recording ends, before
+the first that is missing, and says so. A recording has no gap that nobody knows of.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import json
 import os
 import queue
-import secrets
 import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.bus import Bus, obey_cancellation
-from core.errors import Unavailable
 from core.logs import logger
-from core.spool import END_FILE, OPEN, PARTIAL, SOURCE_FILE, SegmentNote, Source
-from core.streams import SEGMENTS
+from core.spool import END_FILE, OPEN, SOURCE_FILE, End, Source
+from ingest import spool_files as files
 from ingest.metrics import IngestMetrics
 from ingest.packager import SegmentReady
 
 log = logger(__name__)
 
-#: Share of the quota from which no new recording begins; those that run may use the rest.
+#: Share of the limit from which no new recording begins; the rest is for those that run.
 REFUSE_AT = 0.8
 FILE_SYSTEM_SHARE = 0.8
-#: What waits in memory while the spool takes nothing, bytes; past it the oldest is lost.
-HELD_BYTES = 64 * 1024 * 1024
-#: Recorder removes files without a word: the folder is measured anew this often, seconds.
+#: A segment waits so long for room, seconds. Well within the live window, from which whoever goes on
+#: after a kill hands over again what was in memory only.
+PATIENCE_S = 5.0
+#: Recorder removes files without a word: the folder is measured anew this often, seconds, when it is
+#: nearly full more often, and never for more than a share of the time.
 MEASURE_S = 2.0
+MEASURE_SHARE = 0.05
 #: A full spool is looked at this often, seconds.
 RETRY_S = 0.5
 CLOSE_S = 3.0
@@ -47,12 +49,12 @@ CLOSE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """Something to do for the thread: `data` of `size` bytes is written by `write`."""
+    """Something for the thread to do; `size` bytes of media are written by it, or none."""
 
+    recording: Recording
     size: int
     write: Callable[[], object]
-    session: str
-    is_segment: bool = False
+    since: float = field(default_factory=time.monotonic)
 
 
 class Spool:
@@ -66,8 +68,8 @@ class Spool:
         self._quota = quota
         self._items: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._held: deque[_Item] = deque()
-        self._held_bytes = 0
         self._measured_at = float("-inf")
+        self._measuring_s = 0.0
         self._used = self._limit = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
@@ -122,39 +124,41 @@ class Spool:
 
     def _run(self) -> None:
         while True:
-            item = self._next()
-            if item is None:
-                return
-            if item is not _RETRY:
-                self._held.append(item)
-                self._held_bytes += item.size
+            try:
+                # Recorder makes room without a word.
+                item = self._items.get(timeout=MEASURE_S if self.has_room else RETRY_S)
+            except queue.Empty:
+                pass
+            else:
+                if item is None:
+                    break
+                if not (item.size and item.recording.cut):
+                    self._held.append(item)
             self._work_off()
-
-    def _next(self) -> _Item | None:
-        if self.has_room:
-            return self._items.get()
-        try:
-            # Recorder makes room without a word.
-            return self._items.get(timeout=RETRY_S)
-        except queue.Empty:
-            return _RETRY
+        # Seconds of media at most. Whoever goes on may not have them any more.
+        for item in self._held:
+            self._write(item)
 
     def _work_off(self) -> None:
         self._measure()
         while self._held:
             item = self._held[0]
-            if not self._write(item):
-                self._lose()
+            if self._fits(item) and self._write(item):
+                self._held.popleft()
+            elif item.size and time.monotonic() - item.since > PATIENCE_S:
+                self._cut(item.recording)
+            else:
                 break
-            self._held.popleft()
-            self._held_bytes -= item.size
         self._metrics.spool_bytes.set(self._used)
+        self._metrics.spool_limit.set(self._limit)
+
+    def _fits(self, item: _Item) -> bool:
+        if item.size:
+            self._measure()
+        return not item.size or self._used + item.size <= self._limit
 
     def _write(self, item: _Item) -> bool:
-        """Whether the spool took it."""
-        self._measure()
-        if item.size and self._used + item.size > self._limit:
-            return False
+        """Whether the disk took it."""
         began = time.perf_counter()
         try:
             item.write()
@@ -162,41 +166,37 @@ class Spool:
             # Its session was thrown away.
             return True
         except OSError as error:
-            log.error("spool_refuses", session=item.session, error=str(error))
+            log.error("spool_refuses", session=item.recording.session, error=str(error))
             self._measured_at = float("-inf")
             return False
         self._used += item.size
         self._metrics.spool_seconds.observe(time.perf_counter() - began)
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self.told, item.session)
+                self._loop.call_soon_threadsafe(self.told, item.recording.session)
         return True
 
-    def _lose(self) -> None:
-        """Give up the oldest segments when too much waits in memory."""
-        while self._held_bytes > HELD_BYTES:
-            lost = next((item for item in self._held if item.is_segment), None)
-            if lost is None:
-                return
-            self._held.remove(lost)
-            self._held_bytes -= lost.size
-            self._metrics.spool_lost.inc()
-            log.error("segment_lost", session=lost.session)
+    def _cut(self, recording: Recording) -> None:
+        """End a recording before the segment that there is no room for."""
+        recording.cut = True
+        self._metrics.recordings_cut.inc()
+        log.error("recording_cut", session=recording.session, used=self._used, limit=self._limit)
+        own = [item for item in self._held if item.recording is recording and not item.size]
+        others = [item for item in self._held if item.recording is not recording]
+        self._held = deque((*own, _Item(recording, 0, recording.write_end), *others))
 
     def _measure(self) -> None:
+        near = self._used >= self._limit * REFUSE_AT
+        pause = max(RETRY_S / 2 if near else MEASURE_S, self._measuring_s / MEASURE_SHARE)
         now = time.monotonic()
-        if now - self._measured_at < MEASURE_S and self._used < self._limit * REFUSE_AT:
+        if now - self._measured_at < pause:
             return
-        if now - self._measured_at < RETRY_S / 2:
-            return
-        self._measured_at = now
-        self._used = sum(_size(path) for path in self.root.rglob("*"))
+        self._used = files.size(self.root)
         stat = os.statvfs(self.root)
         free = stat.f_bavail * stat.f_frsize
         self._limit = min(self._quota, self._used + int(free * FILE_SYSTEM_SHARE))
-
-
-_RETRY = _Item(0, lambda: None, "")
+        self._measured_at = time.monotonic()
+        self._measuring_s = self._measured_at - now
 
 
 class Recording:
@@ -205,44 +205,47 @@ class Recording:
     def __init__(self, spool: Spool, session: str) -> None:
         self.session = session
         self.folder = spool.root / session
+        #: It ended before its broadcast: there was no room. Set by the spool's thread.
+        self.cut = False
         self._spool = spool
         self._described: Source | None = None
-        self._last: dict[str, int] = {}
 
     def describe(self, source: Source) -> None:
         """What is recorded, when it is something else than before."""
         if source != self._described:
             self._described = source
-            self._put(lambda: _whole(self.folder / SOURCE_FILE, source.encode()))
+            self._put(lambda: files.whole(self.folder / SOURCE_FILE, source.encode()))
 
     def init(self, rendition: str, name: str, data: bytes) -> None:
         """An initialization section, before segments that need it."""
         path = self.folder / rendition / name
-        self._put(lambda: _init(path, data), len(data))
+        self._put(lambda: files.init(path, data), len(data))
 
     def segment(self, segment: SegmentReady) -> None:
         """A finished segment."""
-        self._last[segment.rendition] = segment.msn
         path = self.folder / segment.rendition / f"{segment.msn}.m4s"
-        self._put(lambda: _segment(path, segment), len(segment.data), is_segment=True)
+        self._put(lambda: files.segment(path, segment), len(segment.data))
 
     def leave(self, segment: SegmentReady) -> None:
         """The open segment as it is now, in case that nobody goes on with this session."""
         path = self.folder / segment.rendition / f"{segment.msn}{OPEN}"
-        self._put(lambda: _segment(path, segment), len(segment.data), is_segment=True)
+        self._put(lambda: files.segment(path, segment), len(segment.data))
 
     def go_on(self) -> None:
         """Somebody goes on: what was left for nobody is not needed."""
-        self._put(lambda: _each(self.folder.glob(f"*/*{OPEN}*"), Path.unlink))
+        self._put(lambda: files.forget_open(self.folder))
 
     def promote(self) -> None:
         """Nobody goes on: what was left open is a segment."""
-        self._put(lambda: _promote(self.folder))
+        self._put(lambda: files.promote(self.folder))
 
     def end(self) -> None:
         """Nothing will follow."""
-        last = dict(self._last)
-        self._put(lambda: _whole(self.folder / END_FILE, json.dumps({"last": last}).encode()))
+        self._put(self.write_end)
+
+    def write_end(self) -> None:
+        """Write down that nothing will follow, and why. Blocks."""
+        files.whole(self.folder / END_FILE, End(cut=self.cut).encode())
 
     def after(self, do: Callable[[], object]) -> None:
         """Call `do` in the thread once everything before is written."""
@@ -252,107 +255,8 @@ class Recording:
         """There was nothing to record after all."""
         self._put(lambda: shutil.rmtree(self.folder, ignore_errors=True))
 
-    def _put(self, write: Callable[[], object], size: int = 0, *, is_segment: bool = False) -> None:
-        self._spool.put(_Item(size, write, self.session, is_segment))
-
-
-def _init(path: Path, data: bytes) -> None:
-    if not path.exists():
-        _make(path.parent)
-        _whole(path, data)
-
-
-def _make(folder: Path) -> None:
-    """A rendition's folder. Raises FileNotFoundError for a session that was thrown away."""
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(folder, 0o700)
-
-
-def _segment(path: Path, segment: SegmentReady) -> None:
-    """The media first, then the note that it is there; a segment that has one is left alone."""
-    note_path = path.with_name(f"{path.stem if path.suffix == '.m4s' else path.name}.json")
-    if note_path.exists():
-        return
-    note = SegmentNote(
-        msn=segment.msn,
-        start_s=segment.start,
-        duration_s=segment.duration,
-        pdt=segment.program_date_time,
-        discontinuity=segment.discontinuity,
-        init=segment.init_name,
-        size=len(segment.data),
-        sha256=hashlib.sha256(segment.data).hexdigest(),
-    )
-    _make(path.parent)
-    _whole(path, segment.data)
-    _whole(note_path, note.encode())
-
-
-def _whole(path: Path, data: bytes) -> None:
-    """A file with `data`, or none; on the disk when this returns."""
-    partial = f"{path}{PARTIAL}"
-    file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(file, rest) :]
-        os.fsync(file)
-    except OSError:
-        os.unlink(partial)
-        raise
-    finally:
-        os.close(file)
-    os.rename(partial, path)
-
-
-def _promote(folder: Path) -> None:
-    for note in folder.glob(f"*/*{OPEN}.json"):
-        media = note.with_suffix("")
-        number = media.name.removesuffix(OPEN)
-        if not note.with_name(f"{number}.json").exists():
-            media.rename(media.with_name(f"{number}.m4s"))
-            note.rename(note.with_name(f"{number}.json"))
-
-
-def _each(paths: Iterable[Path], do: Callable[[Path], None]) -> None:
-    for path in paths:
-        do(path)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size if path.is_file() else 0
-    except OSError:
-        # Recorder was faster.
-        return 0
-
-
-class Announcer:
-    """Tells recorder of sessions with something new. What it is not told, it finds on its own."""
-
-    def __init__(self, bus: Bus, node: str) -> None:
-        self._bus = bus
-        self._subject = f"{SEGMENTS.prefix}.{node}"
-        self._sessions: set[str] = set()
-        self._wake = asyncio.Event()
-
-    def tell(self, session: str) -> None:
-        """A session has something new."""
-        self._sessions.add(session)
-        self._wake.set()
-
-    async def run(self) -> None:
-        """Publish, until cancelled."""
-        while True:
-            obey_cancellation()
-            await self._wake.wait()
-            self._wake.clear()
-            sessions, self._sessions = self._sessions, set()
-            payload = json.dumps({"sessions": sorted(sessions)}).encode()
-            try:
-                await self._bus.publish(self._subject, payload, secrets.token_hex(8), SEGMENTS)
-            except Unavailable as error:
-                log.debug("segments_not_announced", reason=error.message)
+    def _put(self, write: Callable[[], object], size: int = 0) -> None:
+        self._spool.put(_Item(self, size, write))
 
 
 @asynccontextmanager

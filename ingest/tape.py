@@ -20,6 +20,11 @@ NOT_RECORDED = Warn(
     "not_recorded",
     "This broadcast is not recorded: the server has no room for another video at the moment.",
 )
+CUT = Warn(
+    "recording_cut",
+    "The recording of this broadcast has ended: the server has no room for more. You are live all the "
+    "same, and what was recorded is a video.",
+)
 
 
 class Tape:
@@ -43,8 +48,9 @@ class Tape:
     @property
     def warning(self) -> Warn | None:
         """What the streamer should know."""
-        wanted = self._kit.settings.recording
-        return NOT_RECORDED if wanted and self._recording is None else None
+        if self._recording is not None:
+            return CUT if self._recording.cut else None
+        return NOT_RECORDED if self._kit.settings.recording else None
 
     def take_up(self, folder: Path, live: LiveStream, events: list[Event]) -> None:
         """Go on with the recording of an earlier life of this process.

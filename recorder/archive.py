@@ -25,7 +25,7 @@ from core.errors import DomainError, Unavailable
 from core.logs import logger
 from core.metrics import Metrics
 from core.settings import Settings
-from core.spool import Source
+from core.spool import End, Source
 from core.storage import Storage
 from core.streams import SEGMENTS
 from recorder import broadcasts, spooled
@@ -107,6 +107,15 @@ class _Trouble:
     since: float
     pause_s: float = FIRST_PAUSE_S
     until: float = 0.0
+
+
+@dataclass
+class _Batch:
+    """Segments that were uploaded together: what may go, what is stored newly, and what went wrong."""
+
+    done: list[Spooled]
+    stored: list[Stored] = field(default_factory=list)
+    failure: BaseException | None = None
 
 
 @dataclass
@@ -225,24 +234,21 @@ class Archive:
     async def _session(self, folder: Path) -> None:
         began = time.monotonic()
         # Asked first: what was written before the end is there, then, too.
-        ended = await asyncio.to_thread(spooled.has_ended, folder)
+        end = await asyncio.to_thread(spooled.read_end, folder)
         source = await asyncio.to_thread(spooled.read_source, folder)
         if source is None:
-            if ended:
+            if end is not None:
                 await asyncio.to_thread(spooled.clear, folder)
             return
         video = await self._video(source)
         if video is None or video.status != VideoStatus.LIVE:
             # Nobody wants it: its channel or its video is gone, or it was finished already.
-            await asyncio.to_thread(spooled.clear if ended else _empty, folder)
+            await asyncio.to_thread(_empty if end is None else spooled.clear, folder)
             return
-        size = self.uploads * BATCH_PER_UPLOAD
         while notes := await asyncio.to_thread(spooled.waiting, folder):
-            for first in range(0, len(notes), size):
-                batch = await asyncio.to_thread(spooled.read, notes[first : first + size])
-                await self._store(video, source, folder, batch)
-        if ended:
-            await self._finish(video, folder)
+            await self._store(video, source, folder, notes)
+        if end is not None:
+            await self._finish(video, folder, end)
             self.metrics.finish_seconds.observe(time.monotonic() - began)
 
     async def _video(self, source: Source) -> Recorded | None:
@@ -255,43 +261,79 @@ class Archive:
         return known
 
     async def _store(
-        self, video: Recorded, source: Source, folder: Path, batch: Sequence[Spooled]
+        self, video: Recorded, source: Source, folder: Path, notes: Sequence[Path]
     ) -> None:
-        fresh = [item for item in batch if item.note.msn > video.last.get(item.rendition, -1)]
-        done = [item for item in batch if item.note.msn <= video.last.get(item.rendition, -1)]
-        results = await asyncio.gather(
-            *(self._upload(video, folder, item) for item in fresh), return_exceptions=True
+        """Store what waits, batch by batch: one is on its way while the one before is written down.
+
+        What was on its way when the one before failed is stored again.
+        """
+        size = self.uploads * BATCH_PER_UPLOAD
+        before: asyncio.Task[_Batch] | None = None
+        try:
+            for first in range(0, len(notes), size):
+                items = await asyncio.to_thread(spooled.read, notes[first : first + size])
+                batch = asyncio.create_task(self._send(video, folder, items), name="archive-batch")
+                before, arrived = batch, before
+                if arrived is not None:
+                    await self._settle(video, source, folder, await arrived)
+            if before is not None:
+                await self._settle(video, source, folder, await before)
+        finally:
+            if before is not None and not before.done():
+                before.cancel()
+                await asyncio.wait([before])
+
+    async def _send(self, video: Recorded, folder: Path, items: Sequence[Spooled]) -> _Batch:
+        """Upload a batch; of a rendition nothing after what could not be."""
+        fresh = [item for item in items if item.note.msn > video.last.get(item.rendition, -1)]
+        batch = _Batch(
+            [item for item in items if item.note.msn <= video.last.get(item.rendition, -1)]
         )
-        failure: BaseException | None = None
+        # After the first, those that wait for their turn are not tried: each may take a minute.
+        failures: list[Unavailable] = []
+        results = await asyncio.gather(
+            *(self._upload(video, folder, item, failures) for item in fresh), return_exceptions=True
+        )
         blocked: set[str] = set()
-        stored: list[Stored] = []
         for item, result in zip(fresh, results, strict=True):
             if isinstance(result, BaseException):
-                failure = failure or result
+                batch.failure = batch.failure or result
                 blocked.add(item.rendition)
             elif item.rendition not in blocked:
-                done.append(item)
+                batch.done.append(item)
                 if result:
-                    stored.append(Stored(item.rendition, item.note))
-        if stored:
-            await self._write_down(video, source, folder, stored)
-        await asyncio.to_thread(_remove, done)
-        if failure is not None:
-            raise failure
+                    batch.stored.append(Stored(item.rendition, item.note))
+        return batch
 
-    async def _upload(self, video: Recorded, folder: Path, item: Spooled) -> bool:
+    async def _settle(self, video: Recorded, source: Source, folder: Path, batch: _Batch) -> None:
+        """Write a batch down, and only then remove it. Raises what failed in it."""
+        if batch.stored:
+            await self._write_down(video, source, folder, batch.stored)
+        await asyncio.to_thread(_remove, batch.done)
+        if batch.failure is not None:
+            raise batch.failure
+
+    async def _upload(
+        self, video: Recorded, folder: Path, item: Spooled, failures: list[Unavailable]
+    ) -> bool:
         """Store one segment; False when it is damaged. Raises Unavailable."""
         async with self._slots:
+            if failures:
+                raise failures[0]
             began = time.perf_counter()
             try:
                 data = await asyncio.to_thread(spooled.media, item)
+                await self._upload_init(video, folder, item)
+                key = f"videos/{video.id}/{item.rendition}/{item.note.msn}.m4s"
+                await self.storage.put(key, data)
             except Damaged as error:
                 log.error("segment_damaged", path=str(item.path), error=str(error))
                 self.metrics.damaged.inc()
                 await asyncio.to_thread(spooled.put_aside, item)
                 return False
-            await self._upload_init(video, folder, item)
-            await self.storage.put(f"videos/{video.id}/{item.rendition}/{item.note.msn}.m4s", data)
+            except Unavailable as error:
+                failures.append(error)
+                raise
             self.metrics.seconds.observe(time.perf_counter() - began)
             self.metrics.segments.inc()
             self.metrics.bytes.inc(len(data))
@@ -321,11 +363,11 @@ class Archive:
                 own = [each for each in stored if each.rendition == rendition]
                 listener.stored(video.id, rendition, folder, own)
 
-    async def _finish(self, video: Recorded, folder: Path) -> None:
+    async def _finish(self, video: Recorded, folder: Path, end: End) -> None:
         for listener in self.listeners:
             await listener.finishing(video.id)
         async with self.database.session() as session:
-            line = await broadcasts.finish(session, video.id)
+            line = await broadcasts.finish(session, video.id, cut=end.cut)
         if line is not None:
             log.info("video_ready", video_id=video.id, duration_s=round(line.duration_s, 3))
         video.status = VideoStatus.READY

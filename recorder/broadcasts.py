@@ -20,6 +20,11 @@ from core.spool import SegmentNote, Source
 from recorder.timeline import SOURCE, Entry, Timeline, aligned, bandwidth
 
 Json = dict[str, Any]
+#: Of a video that plays, but ends before its broadcast did.
+CUT: Json = {
+    "code": "recording_cut",
+    "message": "It ends before the broadcast did: the server had no room to record more.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +191,9 @@ async def segments(
     return found
 
 
-async def finish(session: AsyncSession, video_id: int) -> Timeline | None:
-    """Everything is stored: the rows become the timeline, and the video is ready.
+async def finish(session: AsyncSession, video_id: int, *, cut: bool = False) -> Timeline | None:
+    """Everything is stored: the rows become the timeline, and the video is ready. One whose recording
+    was `cut` says so.
 
     None when it was already. A video of nothing is failed, not shown.
     """
@@ -201,6 +207,8 @@ async def finish(session: AsyncSession, video_id: int) -> Timeline | None:
         return line
     spans = line.spans()
     video.status = VideoStatus.READY
+    if cut:
+        video.error = CUT
     video.ready_at = datetime.now(UTC)
     video.duration_s = line.duration_s
     video.size_bytes = line.size

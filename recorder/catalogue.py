@@ -43,7 +43,9 @@ def state_of(video: Video, now: datetime) -> str:
     """Whether everybody may watch a video (`open`), whoever has a token, or nobody (`gone`)."""
     if video.purged_at is not None or video.status in (VideoStatus.FAILED, VideoStatus.PROCESSING):
         return "gone"
-    hidden = video.visibility == Visibility.PRIVATE or video.trashed_at is not None
+    hidden = (
+        video.visibility == Visibility.PRIVATE or video.trashed_at is not None or video.suspended
+    )
     published = video.published_at is not None and video.published_at <= now
     return "open" if published and not hidden else "token"
 
@@ -83,7 +85,7 @@ class _Running:
     def __init__(self, target_s: int) -> None:
         self.line = LiveTimeline(target_s)
         self.described: Sequence[Mapping[str, Any]] = ()
-        self.looked_at = self.asked_at = float("-inf")
+        self.looked_at = float("-inf")
         self.lock = asyncio.Lock()
 
 
@@ -107,10 +109,15 @@ class Catalogue:
         return {"state": state_of(video, datetime.now(UTC)), "prefix": f"videos/{video_id}"}
 
     async def clip_state(self, clip_id: str) -> dict[str, str]:
-        """The same of a clip: everybody who has its address may watch it."""
+        """The same of a clip: everybody who has its address may watch it, or nobody."""
         async with self._database.session() as session:
             clip = await session.get(Clip, clip_id)
-        there = clip is not None and clip.deleted_at is None and clip.status == ClipStatus.READY
+        there = (
+            clip is not None
+            and clip.deleted_at is None
+            and clip.status == ClipStatus.READY
+            and not clip.suspended
+        )
         return {"state": "open" if there else "gone", "prefix": f"clips/{clip_id}"}
 
     # Videos
@@ -126,7 +133,11 @@ class Catalogue:
             if video.status != VideoStatus.LIVE:
                 self._running.pop(video_id, None)
                 return await self._finished_video(video, rendition)
-            running = await self._look(video)
+            looked = await self._look(video)
+            if looked is None:
+                # It has ended meanwhile.
+                return await self.video(video_id, rendition, skip=skip)
+            running = looked
         return _live(running, rendition, skip=skip)
 
     async def rewind(self, login: str, rendition: str | None, *, skip: bool) -> Playlist:
@@ -141,6 +152,7 @@ class Catalogue:
                 Video.status == VideoStatus.LIVE,
                 Video.visibility != Visibility.PRIVATE,
                 Video.trashed_at.is_(None),
+                ~Video.suspended,
             )
         )
         async with self._database.session() as session:
@@ -161,17 +173,22 @@ class Catalogue:
         """A broadcast is over: what was known of it while it ran is not true any more."""
         self._running.pop(video_id, None)
 
-    async def _look(self, video: Video) -> _Running:
+    async def _look(self, video: Video) -> _Running | None:
+        """What is stored of a running broadcast; None when it does not run any more."""
         target_s = _target(video.renditions)
         running = self._running.setdefault(video.id, _Running(target_s))
         async with running.lock:
-            now = time.monotonic()
-            if now - running.looked_at > LIVE_FRESH_S:
+            if time.monotonic() - running.looked_at > LIVE_FRESH_S:
                 async with self._database.session() as session:
                     fresh = await broadcasts.segments(session, video.id, running.line.last)
+                    # Asked last: as long as it runs, its segments are all there.
+                    query = select(Video.status).where(Video.id == video.id)
+                    if await session.scalar(query) != VideoStatus.LIVE:
+                        self._running.pop(video.id, None)
+                        return None
                 running.line.extend(fresh)
                 running.described = video.renditions
-                running.looked_at = now
+                running.looked_at = time.monotonic()
         self._forget()
         return running
 

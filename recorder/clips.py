@@ -8,6 +8,8 @@ a row that still says `processing`; the sweep removes it with its objects.
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import secrets
 import time
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ from typing import Any
 
 from prometheus_client import Histogram
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from core.bus import Bus
 from core.db.engine import Database
@@ -47,17 +50,28 @@ ABANDONED_S = 120.0
 SWEEP_S = 30.0
 SWEEP_BATCH = 100
 FORWARD_TIMEOUT_S = 14.0
+#: How often a clip that is already being made is looked at, seconds.
+LOOK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What somebody asks for. `start_s` None: up to now."""
+    """What somebody asks for. `start_s` None: up to now. A `request_id` that came before: the same clip."""
 
     video_id: int
     start_s: float | None
     duration_s: float
     title: str
     creator_id: int
+    request_id: str = ""
+
+    @property
+    def clip_id(self) -> str:
+        """11 characters of base64url; the same for the same request of the same user."""
+        if not self.request_id:
+            return secrets.token_urlsafe(8)
+        digest = hashlib.sha256(f"{self.creator_id}|{self.request_id}".encode()).digest()
+        return base64.urlsafe_b64encode(digest[:8]).rstrip(b"=").decode()
 
     @classmethod
     def of(cls, question: Mapping[str, Any]) -> Wanted:
@@ -80,6 +94,7 @@ class Wanted:
             duration,
             str(question.get("title", "")),
             int(question["actor"]["id"]),
+            str(question.get("request_id") or ""),
         )
 
 
@@ -142,7 +157,7 @@ class Clips:
         return f"{recorder_question('clip.create')}.{node}"
 
     async def create(self, question: dict[str, Any]) -> dict[str, Any]:
-        """{actor, video_id, start_s?, duration_s, title} → {clip_id}, once it plays.
+        """{actor, video_id, start_s?, duration_s, title, request_id?} → {clip_id}, once it plays.
 
         Without `start_s` the clip goes up to what viewers see at this moment. Raises Invalid
         (`clip_too_short`, `clip_too_long`, `not_recorded`), NotFound, Conflict, Unavailable.
@@ -162,22 +177,22 @@ class Clips:
 
     async def _create(self, wanted: Wanted, video: Facts) -> str:
         began = time.monotonic()
-        clip_id = secrets.token_urlsafe(8)
+        clip_id = wanted.clip_id
+        if wanted.request_id and await self._made_before(clip_id):
+            return clip_id
         material, (start, end) = await self._material(wanted, video)
+        values = {
+            "id": clip_id, "channel_id": video.channel_id, "video_id": video.id,
+            "stream_id": video.stream_id, "creator_id": wanted.creator_id, "title": wanted.title,
+            "status": ClipStatus.PROCESSING, "start_s": start, "duration_s": end - start,
+        }  # fmt: skip
+        statement = insert(Clip).values(values).on_conflict_do_nothing().returning(Clip.id)
         async with self._database.session() as session:
-            session.add(
-                Clip(
-                    id=clip_id,
-                    channel_id=video.channel_id,
-                    video_id=video.id,
-                    stream_id=video.stream_id,
-                    creator_id=wanted.creator_id,
-                    title=wanted.title,
-                    status=ClipStatus.PROCESSING,
-                    start_s=start,
-                    duration_s=end - start,
-                )
-            )
+            mine = await session.scalar(statement) is not None
+        if not mine:
+            if await self._made_before(clip_id):
+                return clip_id
+            raise Unavailable("The clip could not be cut.", code="clip_failed")
         try:
             cut = await self._cut(clip_id, wanted, video, material, start, end)
             await self._announce(clip_id, video, cut, material.rendition, end)
@@ -188,6 +203,22 @@ class Clips:
         self._seconds.observe(taken)
         log.info("clip_made", clip=clip_id, video=video.id, seconds=round(taken, 3))
         return clip_id
+
+    async def _made_before(self, clip_id: str) -> bool:
+        """Whether a request is answered by the clip that it led to before, waiting while that is made.
+        Raises Unavailable.
+        """
+        deadline = time.monotonic() + FORWARD_TIMEOUT_S
+        while True:
+            async with self._database.session() as session:
+                status = await session.scalar(select(Clip.status).where(Clip.id == clip_id))
+            if status is None or status == ClipStatus.READY:
+                return status is not None
+            if status == ClipStatus.FAILED:
+                await self._give_up(clip_id)
+            if time.monotonic() > deadline:
+                raise Unavailable("The clip is not made yet.", code="clip_failed")
+            await asyncio.sleep(LOOK_S)
 
     async def _material(self, wanted: Wanted, video: Facts) -> tuple[Material, tuple[float, float]]:
         material = await self._materials.source(video, wanted.start_s, wanted.duration_s)

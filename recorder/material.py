@@ -116,7 +116,7 @@ class Materials:
         query = (
             select(Video)
             .where(Video.channel_id == channel_id, Video.status == VideoStatus.LIVE)
-            .order_by(Video.id.desc())
+            .order_by(Video.created_at.desc())
             .limit(1)
         )
         async with self._database.session() as session:

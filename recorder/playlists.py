@@ -36,18 +36,18 @@ def add_routes(app: web.Application, catalogue: Catalogue) -> None:
     async def clip_state(request: web.Request) -> web.Response:
         return web.json_response(await catalogue.clip_state(request.match_info["id"]))
 
-    app.router.add_get(r"/vod/{id:\d{1,18}}/{name}.m3u8", video)
+    app.router.add_get(r"/vod/{id:\d{1,19}}/{name}.m3u8", video)
     app.router.add_get("/clip-media/{id}/{name}.m3u8", clip)
     app.router.add_get("/live/{login}/dvr.m3u8", rewind)
-    app.router.add_get(r"/internal/media/videos/{id:\d{1,18}}", video_state)
+    app.router.add_get(r"/internal/media/videos/{id:\d{1,19}}", video_state)
     app.router.add_get("/internal/media/clips/{id}", clip_state)
 
 
 def _number(request: web.Request) -> int:
-    text = request.match_info["id"]
-    if len(text) > 18:
+    number = int(request.match_info["id"])
+    if number >= 2**63:
         raise no_video()
-    return int(text)
+    return number
 
 
 def _asked(request: web.Request) -> tuple[str | None, bool]:

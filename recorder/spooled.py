@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.logs import logger
-from core.spool import END_FILE, SOURCE_FILE, SegmentNote, Source
+from core.spool import END_FILE, SOURCE_FILE, End, SegmentNote, Source
 
 log = logger(__name__)
 
@@ -49,9 +49,15 @@ def read_source(folder: Path) -> Source | None:
         return None
 
 
-def has_ended(folder: Path) -> bool:
-    """Whether nothing more will come."""
-    return (folder / END_FILE).exists()
+def read_end(folder: Path) -> End | None:
+    """Why nothing more will come; None while something may."""
+    try:
+        return End.decode((folder / END_FILE).read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        log.error("spool_unreadable", session=folder.name, error=str(error))
+        return End()
 
 
 def waiting(folder: Path) -> list[Path]:

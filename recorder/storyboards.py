@@ -19,8 +19,9 @@ def add_storyboard(app: web.Application, database: Database) -> None:
     """Serve what is written down with the videos of `database`."""
 
     async def storyboard(request: web.Request) -> web.Response:
+        number = int(request.match_info["id"])
         async with database.session() as session:
-            video = await session.get(Video, int(request.match_info["id"]))
+            video = await session.get(Video, number) if number < 2**63 else None
         board = Storyboard.read(video.storyboard) if video is not None else None
         if video is None or board is None or not board.count:
             raise NotFound("This video has no storyboard.", code="storyboard_not_found")
@@ -34,4 +35,4 @@ def add_storyboard(app: web.Application, database: Database) -> None:
             },
         )
 
-    app.router.add_get(r"/vod/{id:\d{1,18}}/storyboard.vtt", storyboard)
+    app.router.add_get(r"/vod/{id:\d{1,19}}/storyboard.vtt", storyboard)

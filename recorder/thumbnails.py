@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.db.engine import Database
-from core.db.video_models import Video, VideoStatus, VideoTimeline
+from core.db.video_models import Video, VideoSegment, VideoStatus, VideoTimeline
 from core.errors import DomainError, NotFound, Unavailable
 from core.logs import logger
 from core.settings import Settings
@@ -52,7 +53,9 @@ POSTER_TILES = 12
 
 @dataclass
 class _Material:
-    """A video as far as its pictures are concerned. `stored` holds segments of each rendition in order."""
+    """A video as far as its pictures are concerned. `stored` holds segments of each rendition in order,
+    of a running broadcast those whose sheet is not full yet.
+    """
 
     id: int
     status: str
@@ -155,7 +158,7 @@ class Thumbnails:
                 Video.purged_at.is_(None),
                 Video.storyboard["whole"].astext.is_(None),
             )
-            .order_by(Video.id.desc())
+            .order_by(Video.created_at.desc())
             .limit(SWEEP_MOST)
         )
         async with self._database.session() as session:
@@ -189,16 +192,21 @@ class Thumbnails:
             video = await session.get(Video, video_id)
             if video is None or video.purged_at is not None:
                 return None
+            board = Storyboard.read(video.storyboard) or Storyboard.of(
+                self._interval_s, video.width, video.height, longest_s=video.duration_s
+            )
             if video.status == VideoStatus.LIVE:
-                stored: Mapping[str, Sequence[Entry]] = await broadcasts.segments(session, video_id)
+                # A sheet that another process began is made anew from its first tile.
+                first = board.sheet_of(board.count) * board.sheet_size
+                after = await _pictured(session, video_id, first * board.interval_s)
+                stored: Mapping[str, Sequence[Entry]] = await broadcasts.segments(
+                    session, video_id, after
+                )
             else:
                 kept = await session.get(VideoTimeline, video_id)
                 if kept is None:
                     return None
                 stored = (await asyncio.to_thread(Timeline.decode, kept.entries)).renditions
-        board = Storyboard.read(video.storyboard) or Storyboard.of(
-            self._interval_s, video.width, video.height, longest_s=video.duration_s
-        )
         if board.whole:
             return None
         return _Material(
@@ -321,6 +329,24 @@ class Thumbnails:
                 .where(Video.id == material.id, Video.poster["chosen"].astext.is_(None))
                 .values(poster=material.poster)
             )
+
+
+async def _pictured(session: AsyncSession, video_id: int, until_s: float) -> dict[str, int]:
+    """The number of the last segment before those that show `until_s` and later: of hours of segments a
+    few are still to be pictured.
+    """
+    query = (
+        select(VideoSegment.msn)
+        .where(
+            VideoSegment.video_id == video_id,
+            VideoSegment.rendition == SOURCE,
+            VideoSegment.start_s <= until_s,
+        )
+        .order_by(VideoSegment.msn.desc())
+        .limit(1)
+    )
+    shown = await session.scalar(query)
+    return {} if shown is None else {SOURCE: shown - 1}
 
 
 def _without_holes(

@@ -72,7 +72,9 @@ class ChannelView(Model):
     stream: ChannelStream | None
     last_stream_at: datetime | None = Field(description="When the latest stream ended.")
     followers: int
-    suspended: bool = Field(description="Whether it may not stream and its chat is closed.")
+    suspended: bool = Field(
+        description="Whether it may not stream, its chat is closed, and its videos are hidden."
+    )
 
     @classmethod
     def of(

@@ -19,7 +19,7 @@ from core.errors import NotFound
 
 _SEEN = (
     *(Video.id, Video.title, Video.category, Video.visibility, Video.status),
-    *(Video.trashed_at, Video.purged_at, Video.published_at, Video.channel_id),
+    *(Video.trashed_at, Video.purged_at, Video.published_at, Video.channel_id, Video.suspended),
 )
 
 
@@ -27,7 +27,7 @@ def listed_clips(
     asked: ClipsQuery, *, channel_id: int | None, creator_id: int | None
 ) -> Select[Clip]:
     """Clips that play, as asked for."""
-    query = select(Clip).where(LISTED_CLIP)
+    query = select(Clip).where(LISTED_CLIP, ~Clip.suspended)
     if channel_id is not None:
         query = query.where(Clip.channel_id == channel_id)
     if creator_id is not None:
@@ -47,8 +47,20 @@ async def find_clip(session: AsyncSession, clip_id: str) -> Clip:
     query = select(Clip).where(Clip.id == clip_id, Clip.deleted_at.is_(None))
     row: Clip | None = await session.scalar(query.options(defer(Clip.entries, raiseload=True)))
     if row is None:
-        raise NotFound("There is no such clip.", code="clip_not_found")
+        raise _no_clip()
     return row
+
+
+def _no_clip() -> NotFound:
+    return NotFound("There is no such clip.", code="clip_not_found")
+
+
+async def find_shown_clip(session: AsyncSession, clip_id: str, viewer_id: int | None) -> Clip:
+    """The same, unless its channel is suspended and not the viewer's."""
+    clip = await find_clip(session, clip_id)
+    if clip.suspended and viewer_id != clip.channel_id:
+        raise _no_clip()
+    return clip
 
 
 async def views_of(session: AsyncSession, clips: Sequence[Clip]) -> list[ClipView]:
@@ -72,7 +84,7 @@ async def live_video(session: AsyncSession, channel_id: int) -> Video | None:
             Video.status == VideoStatus.LIVE,
             Video.trashed_at.is_(None),
         )
-        .order_by(Video.id.desc())
+        .order_by(Video.created_at.desc())
         .limit(1)
     )
     found: Video | None = await session.scalar(query)

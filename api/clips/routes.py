@@ -9,7 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import audit, limits, pages
 from api.channels.queries import find_channel
-from api.clips.queries import find_clip, is_banned, listed_clips, live_video, views_of
+from api.clips.queries import (
+    find_clip,
+    find_shown_clip,
+    is_banned,
+    listed_clips,
+    live_video,
+    views_of,
+)
 from api.clips.schemas import (
     ClipBody,
     ClipDetail,
@@ -57,7 +64,8 @@ _NOT_FOUND = {HTTPStatus.NOT_FOUND: ("clip_not_found",)}
 )
 async def create_clip(call: Call[ClipBody, None]) -> ClipDetail:
     """Exact to the frame at both ends. It plays when the answer comes, a second or two later, and
-    stays when the video goes. Whoever is banned from the channel's chat cuts nothing of it.
+    stays when the video goes. Whoever is banned from the channel's chat cuts nothing of it. With a
+    `request_id` it can be asked for again when the answer got lost, and is not made twice.
     """
     body, actor = call.body, call.actor
     await call.api.limiter.charge(
@@ -79,6 +87,7 @@ async def create_clip(call: Call[ClipBody, None]) -> ClipDetail:
         start_s=body.start_s,
         duration_s=body.duration_s,
         title=body.title,
+        request_id=body.request_id,
     )
     async with call.api.database.session() as session:
         return await _detail(call, session, await find_clip(session, str(made["clip_id"])))
@@ -90,7 +99,7 @@ async def _cut_from(call: Call[ClipBody, None], session: AsyncSession) -> Video:
     if body.channel is not None:
         channel = await find_channel(session, body.channel)
         live = await live_video(session, channel.id)
-        if live is None:
+        if live is None or live.suspended:
             raise Conflict("This channel is not live.", code="stream_offline")
         return live
     number = int(body.video or 0)
@@ -100,6 +109,12 @@ async def _cut_from(call: Call[ClipBody, None], session: AsyncSession) -> Video:
     if sight(video, call.actor.id, datetime.now(UTC)) is None or video.trashed_at is not None:
         raise no_video()
     return video
+
+
+async def _shown(call: AnyCall, session: AsyncSession) -> Clip:
+    """The clip in the path. Raises NotFound unless whoever asks may see it."""
+    actor = call.maybe_actor
+    return await find_shown_clip(session, call.path["clip"], None if actor is None else actor.id)
 
 
 async def _detail(call: AnyCall, session: AsyncSession, clip: Clip) -> ClipDetail:
@@ -146,7 +161,10 @@ async def list_clips(call: Call[None, ClipsQuery]) -> ClipPage:
     async with call.api.database.session() as session:
         channel_id = creator_id = None
         if asked.channel is not None:
-            channel_id = (await find_channel(session, asked.channel)).id
+            channel = await find_channel(session, asked.channel)
+            if channel.suspended:
+                return ClipPage(items=[], next_cursor=None)
+            channel_id = channel.id
         if asked.creator is not None:
             creator_id = (await find_user(session, asked.creator, "creator")).id
         query = listed_clips(asked, channel_id=channel_id, creator_id=creator_id)
@@ -162,7 +180,7 @@ async def list_clips(call: Call[None, ClipsQuery]) -> ClipPage:
 async def get_clip(call: Call[None, None]) -> ClipDetail:
     """What a clip's page shows, also while it is being made."""
     async with call.api.database.session() as session:
-        return await _detail(call, session, await find_clip(session, call.path["clip"]))
+        return await _detail(call, session, await _shown(call, session))
 
 
 @clips.patch(
@@ -175,7 +193,7 @@ async def get_clip(call: Call[None, None]) -> ClipDetail:
 async def patch_clip(call: Call[ClipTitleBody, None]) -> ClipDetail:
     """Whoever made it may, its channel's owner, and admins."""
     async with call.api.database.session() as session:
-        clip = await find_clip(session, call.path["clip"])
+        clip = await _shown(call, session)
     if not _may_edit(call, clip):
         raise Forbidden("Only whoever made this clip may change it.")
     await ask(call, "clip.update", clip_id=clip.id, changes={"title": call.body.title})
@@ -220,7 +238,7 @@ async def view_clip(call: Call[None, None]) -> None:
     api = call.api
     await api.limiter.charge("view", [(limits.VIEWS_ADDRESS, network_of(call.address))])
     async with api.database.session() as session:
-        clip = await find_clip(session, call.path["clip"])
+        clip = await _shown(call, session)
     await api.viewings.count(Viewed.CLIP, clip.id, viewer_of(call))
 
 
@@ -235,7 +253,7 @@ async def view_clip(call: Call[None, None]) -> None:
 async def get_clip_chat(call: Call[None, ReplayQuery]) -> ReplayPage:
     """What was said during what it shows, by the clip's own time. It stays when the video goes."""
     async with call.api.database.session() as session:
-        clip = await find_clip(session, call.path["clip"])
+        clip = await _shown(call, session)
         part = part_of(call.query, offset_s=clip.start_s, end_s=clip.start_s + clip.duration_s)
         video = None if clip.video_id is None else await session.get(Video, clip.video_id)
         said = [] if video is None else await said_in(session, video, part)

@@ -47,6 +47,12 @@ class ClipBody(Input):
         ge=SHORTEST_S, le=LONGEST_S, description="In steps of 0.1 s."
     )
     title: ClipTitle = Field(description=f"Up to {names.TITLE_LENGTH} characters.")
+    request_id: str | None = Field(
+        default=None,
+        pattern="^[A-Za-z0-9_-]{16,64}$",
+        description="Chosen by you at random, one for each clip: asked again with the same, it is the "
+        "same clip.",
+    )
 
     @model_validator(mode="after")
     def _of_one(self) -> Self:
@@ -111,7 +117,7 @@ class ClipView(Model):
     @classmethod
     def of(cls, clip: Clip, people: People, video: Video | None) -> ClipView:
         """From its row; `video` is None unless everybody may watch it."""
-        plays = clip.status == ClipStatus.READY
+        plays = clip.status == ClipStatus.READY and not clip.suspended
         base = f"/clip-media/{clip.id}"
         of_video = None
         if video is not None:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import audit
 from api.channels.queries import ChannelRow, find_channel
-from api.clips.queries import find_clip
+from api.clips.queries import find_shown_clip
 from api.people import find_user
 from api.reports.schemas import ReportBody
 from api.streams.queries import running_stream
@@ -57,7 +57,7 @@ async def subject_of(session: AsyncSession, reporter_id: int, body: ReportBody) 
         case "video":
             return await _video(session, reporter_id, int(_given(body.video, "video")))
         case "clip":
-            return await _clip(session, _given(body.clip, "clip"))
+            return await _clip(session, reporter_id, _given(body.clip, "clip"))
 
 
 def _given(value: str | None, name: str) -> str:
@@ -113,8 +113,8 @@ async def _video(session: AsyncSession, reporter_id: int, video_id: int) -> Subj
     return Subject(video.channel_id, video.channel_id, video_id=video.id, snapshot=shown)
 
 
-async def _clip(session: AsyncSession, clip_id: str) -> Subject:
-    clip = await find_clip(session, clip_id)
+async def _clip(session: AsyncSession, reporter_id: int, clip_id: str) -> Subject:
+    clip = await find_shown_clip(session, clip_id, reporter_id)
     # Whoever made it answers for it; when the account is gone, the channel that it shows.
     user_id = clip.channel_id if clip.creator_id is None else clip.creator_id
     shown = {"title": clip.title, "video_id": clip.video_id and str(clip.video_id)}

@@ -48,7 +48,8 @@ class SuspensionBody(Input):
 
     user: str = Field(max_length=100, description="A login.")
     scope: Scope = Field(
-        description="`account`: everything but reading; `channel`: its stream and its chat only."
+        description="`account`: everything but reading; `channel`: its stream, its "
+        "chat and its videos only."
     )
     reason: Reason
     duration_s: Duration | None = None

@@ -51,7 +51,7 @@ _SORTS: dict[str, tuple[pages.Column, bool]] = {
     "shortest": (Video.duration_s, True),
 }
 _MY_SORTS: dict[str, tuple[pages.Column, ...]] = {
-    "newest": (Video.id,),
+    "newest": (Video.created_at, Video.id),
     "views": (Video.views, Video.id),
     "longest": (Video.duration_s, Video.id),
     "largest": (Video.size_bytes, Video.id),
@@ -102,8 +102,11 @@ def _filtered(query: Selected, asked: VideosQuery) -> Selected:
 
 
 def view(call: AnyCall, row: Row, now: datetime) -> VideoView:
-    """A row for somebody who may see it."""
-    return VideoView.of(row, call.api.addresses.of(row.video, row.channel.login, now))
+    """A row for somebody who may change it or watch it."""
+    book, video, viewer = call.api.addresses, row.video, call.maybe_actor
+    may_watch = sight(video, None if viewer is None else viewer.id, now) is not None
+    addresses = book.of if may_watch else book.for_anybody
+    return VideoView.of(row, addresses(video, row.channel.login, now))
 
 
 @videos.get("/me/videos", "Your videos", query=MyVideosQuery, answer=MyVideoPage)
@@ -191,17 +194,23 @@ async def _moderates(session: AsyncSession, actor: Actor, video: Video) -> bool:
 
 
 async def editable_video(call: AnyCall) -> Video:
-    """The video in the path. Raises NotFound unless whoever asks may see it, Forbidden unless they
-    may change it.
+    """The video in the path. Raises NotFound unless whoever asks may see or change it, Forbidden unless
+    they may change it. Admins may change what they may not watch.
     """
     async with call.api.database.session() as session:
-        video = (await watchable_video(call, session)).video
-    authorize(call.actor, Action.EDIT_VIDEOS, ChannelRef(video.channel_id))
+        video = (await find_video(session, call.id())).video
+    channel = ChannelRef(video.channel_id)
+    if video.purged_at is not None or (
+        not allowed(call.actor, Action.EDIT_VIDEOS, channel)
+        and sight(video, call.actor.id, datetime.now(UTC)) is None
+    ):
+        raise no_video()
+    authorize(call.actor, Action.EDIT_VIDEOS, channel)
     return video
 
 
 async def answer_video(call: AnyCall, video_id: int) -> VideoDetail:
-    """A video as it is now, for its owner."""
+    """A video as it is now, for whoever has changed it; with its addresses if they may watch it."""
     async with call.api.database.session() as session:
         return await _detail(call, session, await find_video(session, video_id))
 
@@ -215,7 +224,7 @@ def note(session: AsyncSession, call: AnyCall, video: Video, action: str, **data
             actor_id=call.actor.id,
             target=f"channel:{video.channel_id}",
             address=call.address,
-            video_id=video.id,
+            video_id=str(video.id),
             **data,
         )
 

@@ -154,7 +154,7 @@ class VideoPage(Model):
 
 
 class Problem(Model):
-    """Why a video could not be made."""
+    """Why a video could not be made, or not whole."""
 
     code: str
     message: str
@@ -165,7 +165,9 @@ class OwnPart(Model):
 
     size_bytes: int
     ready_at: datetime | None
-    error: Problem | None = Field(description="Why it failed.")
+    error: Problem | None = Field(
+        description="Why it failed. Of one that plays: what is wrong with it (`recording_cut`)."
+    )
     trashed_at: datetime | None
     purge_at: datetime | None = Field(description="When it is removed for good.")
 

@@ -4,7 +4,8 @@
     unlisted   whoever has its address
     private    its owner
 
-What is in the trash, not published yet, still being made or failed is its owner's alone, too.
+What is in the trash, not published yet, still being made or failed is its owner's alone, too, and so is
+everything of a channel while that is suspended.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def is_open(video: Video, now: datetime) -> bool:
         and video.purged_at is None
         and video.published_at is not None
         and video.published_at <= now
+        and not video.suspended
     )
 
 
@@ -52,7 +54,7 @@ def sight(video: Video, viewer_id: int | None, now: datetime) -> Sight | None:
 
 def listed() -> ColumnElement[bool]:
     """What the catalogue shows to everybody, in the words of its partial indexes."""
-    return and_(LISTED, Video.published_at <= func.now())
+    return and_(LISTED, Video.published_at <= func.now(), ~Video.suspended)
 
 
 def watchable(viewer_id: int) -> ColumnElement[bool]:
@@ -61,6 +63,7 @@ def watchable(viewer_id: int) -> ColumnElement[bool]:
         Video.visibility.in_(_OPEN),
         Video.status.in_(_PLAYABLE),
         Video.published_at <= func.now(),
+        ~Video.suspended,
     )
     there = and_(Video.trashed_at.is_(None), Video.purged_at.is_(None))
     return and_(there, or_(anybody, Video.channel_id == viewer_id))

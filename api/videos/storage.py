@@ -176,7 +176,9 @@ async def list_all_videos(call: Call[None, AdminVideosQuery]) -> MyVideoPage:
             channel = await find_channel(session, asked.channel)
             query = query.where(Video.channel_id == channel.id)
         await plan_anew(session)
-        rows, cursor = await pages.fetch(session, query, asked, "all-videos", Video.id)
+        rows, cursor = await pages.fetch(
+            session, query, asked, "all-videos", Video.created_at, Video.id
+        )
         found = await rows_of(session, [row.Video for row in rows])
     now = datetime.now(UTC)
     book = call.api.addresses
@@ -219,7 +221,7 @@ async def remove_video(call: Call[None, RemovalQuery]) -> None:
             actor_id=call.actor.id,
             target=f"channel:{video.channel_id}",
             address=call.address,
-            video_id=video.id,
+            video_id=str(video.id),
             title=video.title,
             reason=call.query.reason,
         )

@@ -83,8 +83,8 @@ class ChatRoleKind(StrEnum):
 
 
 class SuspensionScope(StrEnum):
-    """What a suspension takes away: everything but reading, or only the channel (its stream and its
-    chat).
+    """What a suspension takes away: everything but reading, or only the channel (its stream, its chat
+    and its videos).
     """
 
     ACCOUNT = "account"

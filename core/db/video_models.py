@@ -14,9 +14,10 @@ from typing import Any
 
 from sqlalchemy import REAL, Double, ForeignKey, Identity, Index, Integer, func, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
-from core.db.models import Base, Json, Visibility, one_of
+from core.db.models import Base, Json, SuspensionScope, Visibility, one_of
+from core.suspensions import is_suspended
 
 
 class VideoKind(StrEnum):
@@ -72,6 +73,13 @@ LISTED_CLIP = text("status = 'ready' and deleted_at is null")
 #: What has to be pictured yet.
 UNPICTURED = text(
     "status = 'ready' and purged_at is null and (storyboard ->> 'whole'::text) is null"
+)
+
+#: 62 bits of PostgreSQL's secure random numbers. Of a version 4 UUID the first four and the last twelve
+#: digits are wholly random.
+UNGUESSABLE_ID = text(
+    "('x' || left(gen_random_uuid()::text, 4) || right(gen_random_uuid()::text, 12))::bit(64)::bigint"
+    " & (1::bigint << 62) - 1"
 )
 
 
@@ -154,16 +162,21 @@ class Video(Base):
             text("to_tsvector('simple'::regconfig, title)"),
             postgresql_using="gin",
         ),
-        # Everything of a channel, for its owner.
-        Index("ix_videos_channel_id", "channel_id", text("id desc")),
+        # Everything: of a channel, for its owner, and of the site, for admins.
+        Index("ix_videos_channel_created", "channel_id", text("created_at desc"), text("id desc")),
+        Index("ix_videos_created", text("created_at desc"), text("id desc")),
         Index("ix_videos_live_node", "node", postgresql_where=text("status = 'live'")),
         Index("ix_videos_source_video_id", "source_video_id"),
         Index("ix_videos_purge_at", "purge_at", postgresql_where=text("purged_at is null")),
         # Those whose storyboard is still to be made, or to be finished.
-        Index("ix_videos_unpictured", "id", postgresql_where=UNPICTURED),
+        Index("ix_videos_unpictured", text("created_at desc"), postgresql_where=UNPICTURED),
     )
 
-    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    # Whoever has an unlisted video's address may watch it: no id says what another one is. They have no
+    # order, therefore; `created_at` has.
+    id: Mapped[int] = mapped_column(
+        primary_key=True, autoincrement=False, server_default=UNGUESSABLE_ID
+    )
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
     kind: Mapped[str]
     status: Mapped[str]
@@ -212,6 +225,10 @@ class Video(Base):
     # When its objects go, because it is in the trash or its retention is over.
     purge_at: Mapped[datetime | None]
     purged_at: Mapped[datetime | None]
+    # Whether its channel is, when the row is read: nobody else sees it meanwhile.
+    suspended: Mapped[bool] = column_property(
+        is_suspended(channel_id, func.now(), *SuspensionScope)
+    )
 
 
 class VideoSegment(Base):
@@ -314,6 +331,10 @@ class Clip(Base):
     deleted_at: Mapped[datetime | None]
     # When the objects of a deleted one were removed.
     purged_at: Mapped[datetime | None]
+    # Whether its channel is, when the row is read: nobody else sees it meanwhile.
+    suspended: Mapped[bool] = column_property(
+        is_suspended(channel_id, func.now(), *SuspensionScope)
+    )
 
 
 class Job(Base):

@@ -13,12 +13,14 @@ from tests.e2e.stage import Contention, Stage, start_stage
 from tests.faults.table import PROPERTY, Line
 
 Report = Callable[..., None]
+SPOOL_QUOTA = 256 * 1024 * 1024
 
 
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The instance that is broken again and again. Its grace window is 4 s."""
-    with start_stage(tmp_path_factory.mktemp("faults") / "data") as running:
+    data = tmp_path_factory.mktemp("faults") / "data"
+    with start_stage(data, spool_quota_bytes=SPOOL_QUOTA) as running:
         yield running
 
 

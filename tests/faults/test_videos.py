@@ -1,4 +1,8 @@
-"""Every picture that viewers could see live is in the video exactly once, whatever was killed meanwhile."""
+"""Every picture that viewers could see live is in the video exactly once, whatever was killed meanwhile.
+
+A broadcast outlives several faults, one after the other: whatever is missing in its video was lost to one of
+them. Each alone is a long test, to see which.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +13,27 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
 
 from cli.instance import free_port
 from tests.e2e.recorded import ready_video, recorded, videos
-from tests.e2e.samples import Sample, numbers_in
+from tests.e2e.samples import Recipe, Sample, numbers_in
 from tests.e2e.stage import Stage, descendants, frozen, kill, start_stage, state_of
-from tests.faults.conftest import Report
-from tests.faults.live import Live, live
+from tests.faults.conftest import SPOOL_QUOTA, Report
+from tests.faults.live import UNTOUCHED, Live, live
 from tests.harness import eventually, eventually_async
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
-#: How often a server that is restarted may be waited for, seconds.
+#: How long a service that was killed may take to be back, seconds.
 BACK_S = 30.0
+#: How long servers are away in the long test, seconds.
+AWAY_S = 600
+STUCK = "footlight_archive_stuck_seconds"
 
 
 def seen(running: Live) -> list[int]:
@@ -65,21 +73,30 @@ async def restarted(stage: Stage, service: str, old: int) -> None:
     await eventually_async(other, within_s=BACK_S, what=f"{service} is back")
 
 
-async def _nothing(_stage: Stage, _running: Live) -> None:
-    """A normal broadcast."""
-
-
 async def _recorder(stage: Stage, running: Live) -> None:
-    for _ in range(3):
-        old = stage.instance.pid("recorder")
+    """In mid-upload: its storage has not answered yet."""
+    old = stage.instance.pid("recorder")
+    with frozen(stage.instance.pid("s3")):
+        await running.playing()
         kill(old)
-        await restarted(stage, "recorder", old)
-        await running.playing(4)
+    await restarted(stage, "recorder", old)
+
+
+async def _recorder_told(stage: Stage, _running: Live) -> None:
+    old = stage.instance.pid("recorder")
+    os.kill(old, signal.SIGTERM)
+    await restarted(stage, "recorder", old)
 
 
 async def _ingest(stage: Stage, running: Live) -> None:
     killed = kill(stage.instance.pid("ingest"))
     await running.recovered(killed)
+
+
+async def _ingest_told(stage: Stage, running: Live) -> None:
+    asked = time.monotonic()
+    os.kill(stage.instance.pid("ingest"), signal.SIGTERM)
+    await running.recovered(asked)
 
 
 async def _ffmpeg(stage: Stage, running: Live) -> None:
@@ -94,72 +111,114 @@ async def _nginx(stage: Stage, running: Live) -> None:
 
 async def _nats(stage: Stage, running: Live) -> None:
     old = stage.instance.pid("nats")
-    kill(old)
-    await restarted(stage, "nats", old)
-    await running.playing()
-
-
-async def _nats_wiped(stage: Stage, running: Live) -> None:
-    old = stage.instance.pid("nats")
     with frozen(old):
         shutil.rmtree(stage.instance.data / "nats" / "jetstream", ignore_errors=True)
         await running.playing()
         kill(old)
     await restarted(stage, "nats", old)
-    await running.playing()
 
 
-async def _storage(stage: Stage, running: Live) -> None:
-    for _ in range(2):
-        old = stage.instance.pid("s3")
-        kill(old)
-        await restarted(stage, "s3", old)
-        await running.playing(4)
+async def _storage(stage: Stage, _running: Live) -> None:
+    old = stage.instance.pid("s3")
+    kill(old)
+    await restarted(stage, "s3", old)
 
 
 async def _storage_silent(stage: Stage, running: Live) -> None:
     with frozen(stage.instance.pid("s3")):
-        await running.playing(30)
+        await running.playing(20)
+        await eventually_async(lambda: _stuck(stage), within_s=30, what="an alert is due")
 
 
-async def _postgres(stage: Stage, running: Live) -> None:
+async def _postgres(stage: Stage, _running: Live) -> None:
     old = stage.instance.pid("postgres")
     kill(old)
     await restarted(stage, "postgres", old)
-    await running.playing()
 
 
-FAULTS: dict[str, tuple[int, Callable[[Stage, Live], Awaitable[None]]]] = {
-    "nothing": (4, _nothing),
-    "kill -9 recorder, three times": (4, _recorder),
-    "kill -9 ingest": (4, _ingest),
+Provoke = Callable[[Stage, Live], Awaitable[None]]
+#: What viewers notice as well, and what they do not.
+OURS: dict[str, tuple[int, Provoke]] = {
     "kill -9 the ffmpeg of a stream": (4, _ffmpeg),
+    "kill -9 recorder in mid-upload": (4, _recorder),
+    "kill -9 ingest": (4, _ingest),
     "kill -9 nginx (ingest), its worker": (2, _nginx),
-    "kill -9 NATS": (8, _nats),
-    "NATS frozen, wiped and killed": (8, _nats_wiped),
-    "kill -9 the object storage, twice": (10, _storage),
-    "the object storage says nothing": (10, _storage_silent),
+    "SIGTERM to recorder": (20, _recorder_told),
+    "SIGTERM to ingest": (20, _ingest_told),
+}
+SERVERS: dict[str, tuple[int, Provoke]] = {
+    "NATS frozen, wiped and killed": (8, _nats),
+    "kill -9 the object storage": (10, _storage),
     "kill -9 PostgreSQL": (9, _postgres),
+    "the object storage says nothing": (10, _storage_silent),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_the_video_is_whole(stage: Stage, sample: Sample, report: Report, fault: str) -> None:
-    row, provoke = FAULTS[fault]
+async def test_the_video_outlives_our_processes(
+    stage: Stage, sample: Sample, report: Report
+) -> None:
+    async with live(stage, sample) as running:
+        for _, provoke in OURS.values():
+            await provoke(stage, running)
+            await running.playing(4)
+        await running.streamer.stop()
+        await asyncio.wait_for(running.following, 30)
+        video = await compare(stage, running, report, 4, f"video: {'; '.join(OURS)}", within_s=60)
+    (stream,) = await stage.streams(running.channel.login)
+    assert video["stream_id"] == stream["id"]
+
+
+async def test_the_video_outlives_servers(stage: Stage, sample: Sample, report: Report) -> None:
+    """Nobody who watches live notices, and it may even end while there is no storage."""
+    async with live(stage, sample) as running:
+        for _, provoke in SERVERS.values():
+            await provoke(stage, running)
+            await running.playing(4)
+        with frozen(stage.instance.pid("s3")):
+            await running.playing()
+            assert await running.finish() == UNTOUCHED
+            assert [row["status"] for row in await videos(stage, running.channel.login)] == ["live"]
+        faults = "; ".join((*SERVERS, "ended without a storage"))
+        await compare(stage, running, report, 10, f"video: {faults}", within_s=60)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", [*OURS, *SERVERS])
+async def test_each_alone(stage: Stage, sample: Sample, report: Report, fault: str) -> None:
+    row, provoke = {**OURS, **SERVERS}[fault]
     async with live(stage, sample) as running:
         await provoke(stage, running)
         await running.playing()
         await running.streamer.stop()
         await asyncio.wait_for(running.following, 30)
-        video = await compare(stage, running, report, row, f"video: {fault}", within_s=60)
-    (stream,) = await stage.streams(running.channel.login)
-    assert video["stream_id"] == stream["id"]
+        await compare(stage, running, report, row, f"video: {fault}", within_s=60)
 
 
-async def test_04_everything_killed_at_once(
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+async def test_10_ten_minutes_without_storage_and_bus(stage: Stage, report: Report) -> None:
+    """Live goes on untouched, the spool grows meanwhile and drains afterwards."""
+    sample = Recipe(seconds=AWAY_S + 120, fps=25, gop=1, channels=1).make()
+    async with live(stage, sample) as running:
+        before = await metric(stage, "ingest", "footlight_ingest_spool_bytes")
+        with frozen(stage.instance.pid("s3"), stage.instance.pid("nats")):
+            await asyncio.sleep(AWAY_S)
+            await running.playing()
+            assert await metric(stage, "ingest", "footlight_ingest_spool_bytes") > before
+            assert await metric(stage, "recorder", STUCK) > AWAY_S / 2
+        await running.playing()
+        assert await running.finish() == UNTOUCHED
+        await compare(
+            stage, running, report, 10, "video: S3 and NATS away for 10 min", within_s=120
+        )
+
+
+async def test_04_everything_killed_at_once_and_20_told_to_stop(
     tmp_path_factory: pytest.TempPathFactory, sample: Sample, report: Report
 ) -> None:
-    """`up` and all that it runs, in mid-stream; the stream goes on in the same video afterwards."""
+    """`up` and all that it runs, in mid-stream: the stream goes on in the same video. Then SIGTERM: what
+    was published is in the video once there is a next start.
+    """
     data = tmp_path_factory.mktemp("videos") / "data"
     taken: set[int] = set()
     ports = ("--http-port", str(free_port(taken)), "--rtmp-port", str(free_port(taken)))
@@ -175,110 +234,95 @@ async def test_04_everything_killed_at_once(
                 running.stage = second
                 await state_of(second, running.channel.login, "live")
                 await running.playing()
-                await running.streamer.stop()
-                await asyncio.wait_for(running.following, 30)
-                await compare(second, running, report, 4, "video: everything killed at once")
+                running.streamer.may_dial.clear()
+                assert await asyncio.to_thread(second.instance.stop) == 0
+                running.following.cancel()
+            with start_stage(data, *ports, grace_s=60) as third:
+                fault = "video: everything killed at once; SIGTERM to up"
+                await compare(third, running, report, 4, fault, within_s=60)
 
 
-async def test_20_everything_told_to_stop(
-    tmp_path_factory: pytest.TempPathFactory, sample: Sample, report: Report
-) -> None:
-    """SIGTERM to `up` in mid-stream: what was published is in a video that is whole after the next
-    start, and the stream that comes back is another.
+async def test_11_spool_full(stage: Stage, sample: Sample, report: Report) -> None:
+    """In the reserve a broadcast that runs is recorded on, and a new one is not. When that is used up
+    as well the recording ends. Streamers are told, everybody stays live.
     """
-    data = tmp_path_factory.mktemp("stopped") / "data"
-    taken: set[int] = set()
-    ports = ("--http-port", str(free_port(taken)), "--rtmp-port", str(free_port(taken)))
-    with start_stage(data, *ports, grace_s=60) as first:
-        async with live(first, sample) as running:
-            running.streamer.may_dial.clear()
-            assert await asyncio.to_thread(first.instance.stop) == 0
-            running.following.cancel()
-            with start_stage(data, *ports, grace_s=60) as second:
-                await compare(second, running, report, 20, "video: SIGTERM to up", within_s=60)
-
-
-async def test_20_services_told_to_stop(stage: Stage, sample: Sample, report: Report) -> None:
     async with live(stage, sample) as running:
-        for service in ("recorder", "ingest", "recorder"):
-            old = stage.instance.pid(service)
-            asked = time.monotonic()
-            os.kill(old, signal.SIGTERM)
-            await restarted(stage, service, old)
-            if service == "ingest":
-                await running.recovered(asked)
-            await running.playing()
-        await running.streamer.stop()
-        await asyncio.wait_for(running.following, 30)
-        await compare(stage, running, report, 20, "video: SIGTERM to recorder and ingest")
-
-
-async def test_10_ended_while_the_storage_was_away(
-    stage: Stage, sample: Sample, report: Report
-) -> None:
-    """Live goes on untouched, and the video is ready once there is a storage again."""
-    async with live(stage, sample) as running:
-        with frozen(stage.instance.pid("s3")):
+        with _filler(stage) as filler, frozen(stage.instance.pid("s3")):
+            await _fill(stage, filler, 0.9)
             await running.playing(20)
-            await running.streamer.stop()
-            await asyncio.wait_for(running.following, 30)
-            assert [row["status"] for row in await videos(stage, running.channel.login)] == ["live"]
-        await compare(stage, running, report, 10, "video: ended without a storage", within_s=60)
-
-
-async def test_11_spool_full(
-    tmp_path_factory: pytest.TempPathFactory, sample: Sample, report: Report
-) -> None:
-    """A broadcast that runs uses what is left of the quota; a new one is not recorded, which its
-    streamer is told; both are live all the same.
-    """
-    data = tmp_path_factory.mktemp("full") / "data"
-    quota = 24 * 1024 * 1024
-    with start_stage(data, spool_quota_bytes=quota) as stage:
-        async with live(stage, sample) as running:
-            filler = data / "spool" / "filler"
-            filler.mkdir()
-            (filler / "something").write_bytes(bytes(int(quota * 0.9)))
-            await _measured(stage, int(quota * 0.9))
+            in_reserve = seen(running)[-1] - 2 * 25
             async with live(stage, sample) as second:
-                await eventually_async(
-                    lambda: _told(second), within_s=10, what="the streamer is told"
-                )
-                await second.playing()
-                await second.streamer.stop()
-                await asyncio.wait_for(second.following, 30)
+                await _told(second, "not_recorded")
+                assert await second.finish() == UNTOUCHED
                 assert await videos(stage, second.channel.login) == []
-            await running.playing()
-            await running.streamer.stop()
-            await asyncio.wait_for(running.following, 30)
-            await compare(stage, running, report, 11, "video: the spool is nearly full")
-            shutil.rmtree(filler)
-        await eventually_async(
-            lambda: _recorded_again(stage, sample), within_s=30, what="recording again"
-        )
+            await _fill(stage, filler, 1.0)
+            await _told(running, "recording_cut")
+            assert await metric(stage, "ingest", "footlight_ingest_recordings_cut_total") == 1
+        # While it is live.
+        video = await ready_video(stage, running.channel.login)
+        await running.playing()
+        assert await running.finish() == UNTOUCHED
+    assert video["error"] is not None and "recording_cut" in video["error"]
+    found = await recorded(stage, int(video["id"]))
+    numbers, published = found.numbers, seen(running)
+    assert numbers == [n for n in published if n <= numbers[-1]]
+    assert in_reserve < numbers[-1] < published[-1]
+    assert found.findings == [] and found.playlist.ended
+    assert len(await videos(stage, running.channel.login)) == 1
+    await _spool_holds(stage, lambda used: used < 0.8 * SPOOL_QUOTA)
+    async with live(stage, sample) as third:
+        await third.streamer.stop()
+        await asyncio.wait_for(third.following, 30)
+        await compare(stage, third, report, 11, "video: recorded again after a full spool")
 
 
-async def _measured(stage: Stage, least: int) -> None:
-    """Until ingest has noticed how much is in its spool: it measures as it writes."""
+async def metric(stage: Stage, service: str, name: str) -> float:
+    """A figure of a service."""
+    connector = aiohttp.UnixConnector(str(stage.socket(service)))
+    async with aiohttp.ClientSession("http://service", connector=connector) as client:
+        async with client.get("/metrics") as answer:
+            text = await answer.text()
+    found = re.search(rf"^{name} (\S+)", text, re.MULTILINE)
+    assert found is not None, name
+    return float(found[1])
+
+
+async def _stuck(stage: Stage) -> bool:
+    return await metric(stage, "recorder", STUCK) > 0
+
+
+async def _spool_holds(stage: Stage, check: Callable[[float], bool]) -> None:
+    """Until ingest has noticed how much is in its spool."""
 
     async def noticed() -> bool:
-        connector = aiohttp.UnixConnector(str(stage.socket("ingest")))
-        async with aiohttp.ClientSession("http://ingest", connector=connector) as client:
-            async with client.get("/metrics") as answer:
-                text = await answer.text()
-        found = re.search(r"^footlight_ingest_spool_bytes (\S+)", text, re.MULTILINE)
-        return found is not None and float(found[1]) >= least
+        return check(await metric(stage, "ingest", "footlight_ingest_spool_bytes"))
 
-    await eventually_async(noticed, within_s=15, what="ingest knows that its spool is full")
+    await eventually_async(noticed, within_s=15, what="ingest knows what its spool holds")
 
 
-async def _told(running: Live) -> bool:
-    answer = await running.channel.client.get("/api/v1/me/stream")
-    return "not_recorded" in [each["code"] for each in answer.json()["warnings"]]
+@contextlib.contextmanager
+def _filler(stage: Stage) -> Iterator[Path]:
+    """A file in the spool that is nobody's."""
+    folder = stage.instance.data / "spool" / "filler"
+    folder.mkdir()
+    try:
+        yield folder / "something"
+    finally:
+        shutil.rmtree(folder)
 
 
-async def _recorded_again(stage: Stage, sample: Sample) -> bool:
-    async with live(stage, sample) as running:
-        await running.streamer.stop()
-        await asyncio.wait_for(running.following, 30)
-        return bool(await videos(stage, running.channel.login))
+async def _fill(stage: Stage, filler: Path, share: float) -> None:
+    """Until the spool's quota is used up so far."""
+    with filler.open("wb") as file:
+        file.truncate(int(SPOOL_QUOTA * share))
+    await _spool_holds(stage, lambda used: used >= SPOOL_QUOTA * share)
+
+
+async def _told(running: Live, code: str) -> None:
+    """Until the streamer is told."""
+
+    async def told() -> bool:
+        answer = await running.channel.client.get("/api/v1/me/stream")
+        return code in [each["code"] for each in answer.json()["warnings"]]
+
+    await eventually_async(told, within_s=20, what=f"the streamer is told: {code}")

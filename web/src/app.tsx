@@ -15,6 +15,9 @@ import {
   DashboardChatPage,
   DashboardPage,
   DashboardVideosPage,
+  EmbeddedChannel,
+  EmbeddedClip,
+  EmbeddedVideo,
   ForgotPage,
   LoginPage,
   ModerationPage,
@@ -55,7 +58,11 @@ function BareRoutes() {
       <Route path="/overlay/chat/:login">
         {({ login }) => <OverlayPage login={login.toLowerCase()} />}
       </Route>
-      <Route path="/embed/clips/:id">{({ id }) => <ClipPage id={id} bare />}</Route>
+      <Route path="/embed/clips/:id">{({ id }) => <EmbeddedClip id={id} />}</Route>
+      <Route path="/embed/videos/:id">{({ id }) => <EmbeddedVideo id={id} />}</Route>
+      <Route path="/embed/:login">
+        {({ login }) => <EmbeddedChannel login={login.toLowerCase()} />}
+      </Route>
       <Route path="/:login/chat">{({ login }) => <PopoutPage login={login.toLowerCase()} />}</Route>
     </Switch>
   );

@@ -126,6 +126,49 @@ async def test_what_only_its_owner_sees(
     assert shown["own"]["error"] == columns.get("error")
 
 
+async def test_no_id_tells_another(account: Accounts, database: Database) -> None:
+    """An unlisted video is for whoever has its address: nobody finds it from that of the one before."""
+    ann = await account()
+    made = [await video(database, ann.id, published_at=ago(hours=20 - n)) for n in range(20)]
+    assert all(0 < number < 2**62 for number in made)
+    # Numbers that count, by whatever step, come in order and near to each other.
+    assert made != sorted(made) and made != sorted(made, reverse=True)
+    near = sorted(made)
+    assert min(b - a for a, b in zip(near, near[1:], strict=False)) > 2**32
+    # They are larger than a double is exact, and stay what they are, in texts and in cursors.
+    found = await ann.items("/videos", channel=ann.login, limit="3")
+    assert [item["id"] for item in found] == [str(number) for number in reversed(made)]
+    assert ids(await ann.items("/me/videos", limit="3")) == made[::-1]
+
+
+async def test_a_suspended_channels(account: Accounts, client: Client, database: Database) -> None:
+    ann, bob, mod = await account(), await account(), await account(Role.MODERATOR)
+    shown, clipped = await video(database, ann.id), await clip(database, ann.id)
+    await bob("PUT", f"/videos/{shown}/position", {"at_s": 5})
+    body = {"user": ann.login, "scope": "channel", "reason": "Spam.", "duration_s": 3600}
+    suspension = (await mod("POST", "/admin/suspensions", body)).body
+    for caller in (client, bob, mod):
+        assert (await caller("GET", f"/videos/{shown}")).code == "video_not_found"
+        assert (await caller("GET", f"/videos/{shown}/chat")).code == "video_not_found"
+        assert (await caller("GET", f"/clips/{clipped}")).code == "clip_not_found"
+        assert (await caller("POST", f"/clips/{clipped}/views")).code == "clip_not_found"
+        for area in ("/videos", "/clips"):
+            params = {"channel": ann.login}
+            assert (await caller("GET", area, params=params)).body["items"] == []
+    assert await bob.items("/me/watching") == []
+    cut = {"video": str(shown), "start_s": 1, "duration_s": 5, "title": "x"}
+    assert (await bob("POST", "/clips", cut)).code == "video_not_found"
+    own = (await ann("GET", f"/videos/{shown}")).body
+    assert own["playback_url"].startswith("/vod/~")
+    assert (await ann("GET", f"/clips/{clipped}")).body["playback_url"] is None
+    assert (await mod("DELETE", f"/admin/suspensions/{suspension['id']}")).status == 200
+    assert (await client("GET", f"/videos/{shown}")).body["playback_url"].startswith("/vod/")
+    assert (await client("GET", f"/clips/{clipped}")).body["playback_url"] is not None
+    assert ids(await bob.items("/videos", channel=ann.login)) == [shown]
+    assert len(await bob.items("/clips", channel=ann.login)) == 1
+    assert ids(await bob.items("/me/watching")) == [shown]
+
+
 async def test_by_its_address(
     api: Service, account: Accounts, client: Client, database: Database
 ) -> None:
@@ -251,6 +294,13 @@ async def test_changing(
     shown = (await ann("PATCH", path, {"published_at": past, "visibility": "unlisted"})).body
     assert shown["published_at"] == "2025-12-31T22:00:00Z"
     assert (await client("GET", path)).status == 200
+    # Whom an admin keeps from watching they do not watch, but may let do it again.
+    shown = (await admin("PATCH", path, {"visibility": "private"})).body
+    assert (shown["visibility"], shown["playback_url"]) == ("private", None)
+    assert (await admin("GET", path)).code == "video_not_found"
+    assert (await bob("PATCH", path, {"title": "Mine"})).code == "video_not_found"
+    shown = (await admin("PATCH", path, {"visibility": "public"})).body
+    assert shown["playback_url"] == f"/vod/{video_id}/index.m3u8"
     for wrong in (
         {"title": "x" * 141},
         {"visibility": "secret"},

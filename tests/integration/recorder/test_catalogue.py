@@ -15,11 +15,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import update
 
-from core.db.models import Stream, Visibility
+from core.db.models import Stream, Suspension, Visibility
 from core.db.video_models import Clip, ClipStatus, Video, VideoKind, VideoStatus, VideoTimeline
 from core.http import observe
 from core.media_paths import object_path
 from core.metrics import Metrics
+from recorder import broadcasts
 from recorder.catalogue import LIVE_FRESH_S, Catalogue
 from recorder.playlists import add_routes
 from recorder.timeline import Entry, Timeline
@@ -86,6 +87,27 @@ async def test_a_running_broadcast(bench: Wired) -> None:
         assert "#EXT-X-SKIP:SKIPPED-SEGMENTS=8\n" in delta
         assert delta.count("#EXTINF") == 12
         await text(client, f"/vod/{video.id}/1080p.m3u8", 404)
+
+
+async def test_one_that_ends_while_it_is_looked_at(
+    bench: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its segments are no rows any more, but nobody is given an empty playlist."""
+    stream = await broadcast(bench)
+    stream.segments(1, 3)
+    video = await stream.stored()
+    read = broadcasts.segments
+
+    async def late(*args: Any) -> Any:
+        monkeypatch.undo()
+        stream.recording.end()
+        await stream.stored()
+        return await read(*args)
+
+    monkeypatch.setattr(broadcasts, "segments", late)
+    async with served(bench) as client:
+        found = parse_media(await text(client, f"/vod/{video.id}/source.m3u8"))
+    assert found.ended and len(found.segments) == 3
 
 
 async def test_from_its_channel(bench: Wired) -> None:
@@ -193,7 +215,9 @@ async def test_what_is_not_there(bench: Wired) -> None:
 
 
 async def test_a_clip_and_a_highlight_borrow(bench: Wired) -> None:
-    """Objects of another video are named by a signed path; own ones stay as they are."""
+    """Objects of another video are named by a signed path; own ones stay as they are. Nobody may watch
+    either while the channel is suspended, but its owner the video.
+    """
     stream = await broadcast(bench)
     stream.segments(1, 2)
     stream.recording.end()
@@ -234,5 +258,25 @@ async def test_a_clip_and_a_highlight_borrow(bench: Wired) -> None:
                 object_path(KEY, owner, f"{borrowed}/2.m4s"),
             ]
             assert found.segments[0].map_uri == "source/i0.mp4"
-        async with client.get(f"/internal/media/clips/{clip_id}") as answer:
-            assert await answer.json() == {"state": "open", "prefix": f"clips/{clip_id}"}
+        assert await states(client, video.id, clip_id) == ["open", "open"]
+        async with bench.database.session() as session:
+            session.add(Suspension(user_id=stream.channel_id, scope="channel", reason="Spam."))
+        assert await states(client, video.id, clip_id) == ["token", "gone"]
+        async with bench.database.session() as session:
+            await session.execute(
+                update(Suspension)
+                .where(Suspension.user_id == stream.channel_id)
+                .values(until=datetime.now(UTC))
+            )
+        assert await states(client, video.id, clip_id) == ["open", "open"]
+
+
+async def states(client: Client, video_id: int, clip_id: str) -> list[str]:
+    """Who may watch a video, and a clip of it, as edges are told."""
+    found = []
+    for path in (f"videos/{video_id}", f"clips/{clip_id}"):
+        async with client.get(f"/internal/media/{path}") as answer:
+            told = await answer.json()
+        assert told["prefix"] == path
+        found.append(told["state"])
+    return found

@@ -4,6 +4,7 @@ or not at all, and there when their video is gone.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -313,6 +314,23 @@ async def test_a_clip_of_a_video(studio: Studio) -> None:
     assert clip.duration_s == pytest.approx(8.4, abs=0.034)
     assert clip.started_at == pytest.approx(NOON + timedelta(seconds=1.3), abs=timedelta(0.04))
     assert [each["name"] for each in clip.renditions] == ["source"]
+
+
+async def test_asked_for_twice(studio: Studio) -> None:
+    """The answer was lost, or came too late: it is one clip, for that user."""
+    video = await studio.video()
+    question = {
+        "actor": {"id": studio.user}, "video_id": video, "start_s": 1.0, "duration_s": 6.0,
+        "title": "Again", "request_id": secrets.token_urlsafe(16),
+    }  # fmt: skip
+    first, second = await asyncio.gather(*(studio.clips.create(question) for _ in range(2)))
+    third = await studio.clips.create(question)
+    assert first == second == third
+    other = await studio.clips.create({**question, "request_id": secrets.token_urlsafe(16)})
+    assert other != first
+    mine = select(func.count()).select_from(Clip).where(Clip.video_id == video)
+    async with studio.database.session() as session:
+        assert await session.scalar(mine) == 2
 
 
 async def test_up_to_now(studio: Studio) -> None:

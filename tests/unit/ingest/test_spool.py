@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 
 from core.metrics import Metrics
-from core.spool import END_FILE, OPEN, SOURCE_FILE, SegmentNote, Source
+from core.spool import END_FILE, OPEN, SOURCE_FILE, End, SegmentNote, Source
 from ingest import spool as spool_module
 from ingest.metrics import IngestMetrics
 from ingest.packager import SegmentReady
 from ingest.spool import Recording, Spool, open_spool
+from tests.harness import eventually
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 MEGABYTE = 1024 * 1024
+SOURCE = Source("s1", 5, 6, "here", 4, ({"name": "source", "codecs": "avc1"},))
 
 
 def segment(msn: int, *, size: int = 1000, rendition: str = "source") -> SegmentReady:
@@ -85,13 +87,12 @@ async def test_one_that_is_there_is_left_alone(spool: Spool) -> None:
 
 async def test_description_and_end(spool: Spool) -> None:
     recording = begin(spool)
-    source = Source("s1", 5, 6, "here", 4, ({"name": "source", "codecs": "avc1"},))
-    recording.describe(source)
+    recording.describe(SOURCE)
     recording.segment(segment(1))
     recording.end()
     await written(recording)
-    assert Source.decode((recording.folder / SOURCE_FILE).read_bytes()) == source
-    assert (recording.folder / END_FILE).exists()
+    assert Source.decode((recording.folder / SOURCE_FILE).read_bytes()) == SOURCE
+    assert End.decode((recording.folder / END_FILE).read_bytes()) == End(cut=False)
     assert spool.unfinished() == []
     assert spool.take_up("s1") is None
     assert spool.take_up("unknown") is None
@@ -161,7 +162,7 @@ async def test_a_full_spool_waits_and_goes_on(
         await done
         assert (recording.folder / "source/4.json").exists()
         assert (recording.folder / "source/5.json").exists()
-    assert metrics.spool_lost._value.get() == 0
+    assert metrics.recordings_cut._value.get() == 0
 
 
 async def test_room_that_was_made_is_noticed_without_a_recording(
@@ -174,28 +175,43 @@ async def test_room_that_was_made_is_noticed_without_a_recording(
         await written(recording)
         assert not spool.has_room
         shutil.rmtree(recording.folder)
-        async with asyncio.timeout(10):
-            while not spool.has_room:  # noqa: ASYNC110 (a thread measures)
-                await asyncio.sleep(0.01)
+        eventually(lambda: spool.has_room, what="there is room")
 
 
-async def test_past_its_memory_the_oldest_is_lost_and_counted(
+async def test_a_recording_ends_before_what_there_is_no_room_for(
     tmp_path: Path, metrics: IngestMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It says so, and takes nothing that comes behind the gap; another one goes on."""
     monkeypatch.setattr(spool_module, "RETRY_S", 0.02)
-    monkeypatch.setattr(spool_module, "HELD_BYTES", 3 * MEGABYTE)
+    monkeypatch.setattr(spool_module, "PATIENCE_S", 0.1)
+    async with open_spool(Spool(tmp_path / "spool", 4 * MEGABYTE, metrics)) as spool:
+        recording, other = begin(spool), begin(spool, "s2")
+        other.segment(segment(1))
+        for msn in range(1, 6):
+            recording.segment(segment(msn, size=MEGABYTE))
+        recording.describe(SOURCE)
+        eventually(lambda: recording.cut, what="the recording ends")
+        other.segment(segment(2))
+        recording.segment(segment(6))
+        recording.end()
+        await written(recording)
+        assert files(other) == [f"source/{n}.{kind}" for n in (1, 2) for kind in ("json", "m4s")]
+        whole = [f"source/{n}.{kind}" for n in (1, 2, 3) for kind in ("json", "m4s")]
+        assert files(recording) == [END_FILE, SOURCE_FILE, *whole]
+        assert End.decode((recording.folder / END_FILE).read_bytes()) == End(cut=True)
+        assert spool.take_up("s1") is None
+        assert not other.cut
+    assert metrics.recordings_cut._value.get() == 1
+
+
+async def test_what_still_waits_at_the_end_is_written(
+    tmp_path: Path, metrics: IngestMetrics
+) -> None:
     async with open_spool(Spool(tmp_path / "spool", MEGABYTE, metrics)) as spool:
         recording = begin(spool)
-        for msn in range(1, 8):
-            recording.segment(segment(msn, size=MEGABYTE))
-        done = asyncio.create_task(written(recording))
-        while metrics.spool_lost._value.get() < 3:  # noqa: ASYNC110 (a thread counts)
-            await asyncio.sleep(0.01)
-        spool._quota = 100 * MEGABYTE
-        await done
-        kept = sorted(int(path.stem) for path in recording.folder.glob("source/*.json"))
-    assert metrics.spool_lost._value.get() == 3
-    assert kept == [1, 5, 6, 7] or kept == [4 + n for n in range(4)]
+        for msn in range(1, 4):
+            recording.segment(segment(msn, size=MEGABYTE // 2 + 1))
+    assert len(list(recording.folder.glob("source/*.json"))) == 3
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"pdt": "x"}', b"\xff"])

@@ -1,5 +1,5 @@
 /** REST around a chat: follows, emotes, moderation, reports, and what site moderators do. */
-import type { ChatSettings, Poll } from '../chat/protocol';
+import type { ChatSettings, EmoteAt, Poll } from '../chat/protocol';
 import { api } from './client';
 import type { Page } from './types';
 
@@ -123,7 +123,13 @@ export interface UserCard {
   ban: Ban | null;
   suspicious: string | { status: string } | null;
   message_count: number;
-  messages: { id: string; text: string; at: string; deleted_at?: string | null }[];
+  messages: {
+    id: string;
+    text: string;
+    emotes: EmoteAt[];
+    at: string;
+    deleted_at: string | null;
+  }[];
   warnings: { id: string; reason: string; created_at: string; acknowledged_at: string | null }[];
   notes: { id: string; author: Person | null; text: string; created_at: string }[];
   timeouts: LogItem[];

@@ -219,8 +219,13 @@ export const clips = {
   list: (filter: ClipFilter, cursor: string | null, signal?: AbortSignal) =>
     api<Page<Clip>>('GET', withQuery('/clips', { ...filter, cursor, limit: PAGE }), { signal }),
   get: (id: string, signal?: AbortSignal) => api<ClipDetail>('GET', `/clips/${id}`, { signal }),
-  make: (body: { video: string; start_s: number; duration_s: number; title: string }) =>
-    api<ClipDetail>('POST', '/clips', { body }),
+  make: (body: {
+    video: string;
+    start_s: number;
+    duration_s: number;
+    title: string;
+    request_id: string;
+  }) => api<ClipDetail>('POST', '/clips', { body }),
   rename: (id: string, title: string) =>
     api<ClipDetail>('PATCH', `/clips/${id}`, { body: { title } }),
   remove: (id: string) => api('DELETE', `/clips/${id}`),

@@ -129,6 +129,15 @@ describe('the room', () => {
     expect(ids(reduce(before, overlapping, HERE))).toEqual(['m2', 'm3']);
   });
 
+  it('keeps after a gap what somebody is reading, until they are at the newest again', () => {
+    const before = comingBack(inRoom(message(1), message(2)), true);
+    const renewed = joined({ epoch: 'e2', offset: 12, history: [message(11), message(12)] });
+    const reading = reduce(before, renewed, { ...HERE, paused: true });
+    expect(ids(reading)).toEqual(['m1', 'm2', 'note', 'm11', 'm12']);
+    expect(reading.lines.some((line) => line.type === 'message' && line.gone)).toBe(false);
+    expect(ids(caughtUp(reading))).toEqual(['note', 'm11', 'm12']);
+  });
+
   it('takes away after a loss what was taken away meanwhile', () => {
     const before = comingBack(inRoom(message(1), message(2), message(3)), false);
     const back = joined({ offset: 3, recovered: true, history: [message(1), message(3)] });

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 import { api } from '../api/client';
 import { replayOf, type ReplayMessage } from '../api/videos';
 import { Button } from '../components/button';
@@ -10,11 +10,10 @@ import { MessageList } from './message-list';
 import { Badges, MessageText } from './message-row';
 import { nameColor } from './look';
 import { readChatPrefs } from './prefs';
-import { PART_S, Replay } from './replay';
+import { PART_S } from './replay';
+import { ReplayFeed, type LoadPart } from './replay-feed';
 import type { Line } from './room';
 
-/** A part that failed is asked for again after this, ms. */
-const AGAIN_MS = 3000;
 /** While the broadcast runs, its last part grows: it is asked for this often, ms. */
 const GROWS_MS = 10_000;
 
@@ -28,80 +27,47 @@ export interface ReplayPanelProps {
   name: string;
   mayModerate?: boolean;
   onHide?: () => void;
-  /** What stands beside the title. */
-  aside?: ReactNode;
 }
 
-async function wholePart(of: string, part: number, signal: AbortSignal): Promise<ReplayMessage[]> {
-  const items: ReplayMessage[] = [];
-  let cursor: string | null = null;
-  do {
-    const page: Awaited<ReturnType<typeof replayOf>> = await replayOf(
-      of,
-      { from: part * PART_S, to: (part + 1) * PART_S, cursor },
-      signal,
-    );
-    items.push(...page.items);
-    cursor = page.next_cursor;
-  } while (cursor !== null);
-  return items;
-}
-
-/** Asks for what the playhead needs, once each, and counts what came so that it is drawn. */
-function useReplay(of: string, at: number, end: number, grows: boolean) {
-  const replay = useMemo(() => new Replay(), [of]); // eslint-disable-line react-hooks/exhaustive-deps
-  const [version, setVersion] = useState(0);
-  const [failed, setFailed] = useState(false);
-  const asked = useRef(new Set<number>());
-  const abort = useRef<AbortController | null>(null);
-
-  useEffect(() => {
-    const controller = new AbortController();
-    abort.current = controller;
-    const under = asked.current;
-    return () => {
-      controller.abort();
-      under.clear();
-    };
-  }, [replay]);
-
-  const ask = useCallback(
-    (part: number) => {
-      const signal = abort.current?.signal;
-      if (!signal || asked.current.has(part)) return;
-      asked.current.add(part);
-      wholePart(of, part, signal).then(
-        (messages) => {
-          replay.put(part, messages);
-          asked.current.delete(part);
-          setFailed(false);
-          setVersion((n) => n + 1);
-        },
-        () => {
-          if (signal.aborted) return;
-          setFailed(true);
-          setTimeout(() => asked.current.delete(part), AGAIN_MS);
-        },
+/** Asks for a part of the chat of "videos/7", page by page. */
+function loaderOf(of: string): LoadPart {
+  return async (part, signal) => {
+    const items: ReplayMessage[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: Awaited<ReturnType<typeof replayOf>> = await replayOf(
+        of,
+        { ...part, cursor },
+        signal,
       );
-    },
-    [of, replay],
-  );
-
-  const wanted = replay.wanted(at, end).join();
-  useEffect(() => {
-    if (wanted !== '') wanted.split(',').map(Number).forEach(ask);
-  }, [wanted, ask, version, at]);
-
-  const last = Math.floor(at / PART_S);
-  useEffect(() => {
-    if (!grows) return;
-    const timer = setInterval(() => ask(last), GROWS_MS);
-    return () => clearInterval(timer);
-  }, [grows, last, ask]);
-
-  const redraw = useCallback(() => setVersion((n) => n + 1), []);
-  return { replay, version, failed, loading: replay.wanted(at, end).includes(last), redraw };
+      items.push(...page.items);
+      cursor = page.next_cursor;
+    } while (cursor !== null);
+    return items;
+  };
 }
+
+/** The chat beside the playhead; this is drawn again with whatever there is to show. */
+function useReplay(of: string, at: number, end: number, grows: boolean): ReplayFeed | null {
+  const [feed, setFeed] = useState<ReplayFeed | null>(null);
+  useEffect(() => {
+    const made = new ReplayFeed(loaderOf(of));
+    setFeed(made);
+    return () => made.close();
+  }, [of]);
+  useSyncExternalStore(feed?.subscribe ?? never, feed?.snapshot ?? zero);
+  useEffect(() => feed?.moved(at, end), [feed, at, end]);
+  useEffect(() => {
+    if (!grows || feed === null) return;
+    const timer = setInterval(() => feed.grown(), GROWS_MS);
+    return () => clearInterval(timer);
+  }, [grows, feed]);
+  return feed;
+}
+
+const never = () => () => undefined;
+const zero = () => 0;
+const NONE: readonly ReplayMessage[] = [];
 
 /** A video's chat, as far as it was said where the playhead is. */
 export function ReplayPanel({
@@ -112,10 +78,10 @@ export function ReplayPanel({
   name,
   mayModerate = false,
   onHide,
-  aside,
 }: ReplayPanelProps) {
-  const { replay, failed, loading, redraw } = useReplay(of, at, end, grows);
-  const said = replay.said(at);
+  const feed = useReplay(of, at, end, grows);
+  const said = feed?.replay.said(at) ?? NONE;
+  const loading = !feed || feed.replay.wanted(at, end).includes(Math.floor(at / PART_S));
   const newest = said.at(-1)?.id ?? '';
   const large = readChatPrefs().large;
   const messages = useRef(new Map<string, ReplayMessage>());
@@ -128,11 +94,10 @@ export function ReplayPanel({
   const remove = useCallback(
     async (message: ReplayMessage) => {
       if (await attempt(api('DELETE', `/${of}/chat/${message.id}`), 'The message is deleted.')) {
-        replay.remove(message.id);
-        redraw();
+        feed?.remove(message.id);
       }
     },
-    [of, replay, redraw],
+    [of, feed],
   );
 
   return (
@@ -144,7 +109,6 @@ export function ReplayPanel({
       <header className={css.head}>
         <h2>Chat</h2>
         <span className={css.count}>as it was</span>
-        {aside}
         <span className={css.gap} />
         {onHide && (
           <Button small look="bare" icon="close" aria-label="Hide the chat" onClick={onHide} />
@@ -167,7 +131,7 @@ export function ReplayPanel({
         }}
         label={`Chat of ${name}, up to where the video is. Arrow keys walk through the messages.`}
         empty={
-          failed ? (
+          feed?.failed ? (
             <>
               <strong>The chat did not load</strong>
               <span>It is tried again; the video goes on.</span>

@@ -74,6 +74,8 @@ export interface RoomState {
   mayTalkAt: number;
   /** What makes one wait. */
   waitFor: 'slow' | 'rate' | 'timeout' | null;
+  /** The key of the last line from before a gap, kept for a reader: whether such still stand cannot be known. */
+  doubted: string | null;
   /** Counts messages that came by themselves, so that a reader who scrolled up knows how many. */
   arrived: number;
   /** People who talked here, newest last: for completion. */
@@ -101,6 +103,7 @@ export const EMPTY: RoomState = {
   offset: null,
   epoch: null,
   since: null,
+  doubted: null,
   pinned: null,
   poll: null,
   raid: null,
@@ -235,23 +238,31 @@ export function comingBack(state: RoomState, paused: boolean): RoomState {
 
 /**
  * The lines that still stand, after the history that came with a rejoin. What it covers and does not name
- * was taken away; what lies before it cannot be known any more and is not shown on.
+ * was taken away; what lies before it cannot be known any more and is shown on only to who is reading it.
  */
-function stillStanding(state: RoomState, frame: Joined): readonly Line[] {
+function stillStanding(
+  state: RoomState,
+  frame: Joined,
+  { paused }: Context,
+): Pick<RoomState, 'lines' | 'doubted'> {
   const named = new Set(frame.history.map((message) => message.id));
   const start = frame.history[0]?.offset ?? frame.offset + 1;
   const after = frame.recovered && state.since !== null ? state.since : start - 1;
-  const kept = state.lines.findIndex(
+  const found = state.lines.findIndex(
     (line) => line.type === 'message' && line.message.offset > after,
   );
-  const lines =
-    kept < 0 ? state.lines.filter((line) => line.type === 'note') : state.lines.slice(kept);
-  return lines.map((line) =>
+  const known = found < 0 ? state.lines.length : found;
+  const before = state.lines.slice(0, known);
+  const lines = state.lines.slice(known).map((line) =>
     // Another process of the server may be a moment behind: what it has not seen yet is not gone.
     line.type === 'message' && line.message.offset <= frame.offset && !named.has(line.message.id)
       ? { ...line, gone: line.gone ?? 'deleted' }
       : line,
   );
+  if (paused) return { lines: [...before, ...lines], doubted: before.at(-1)?.key ?? null };
+  // Where nothing is left, what was said by this page itself still is.
+  const notes = found < 0 ? before.filter((line) => line.type === 'note') : [];
+  return { lines: [...notes, ...lines], doubted: null };
 }
 
 /** Whether there is a hole between what is shown and what came: what overlaps shows that there is none. */
@@ -273,7 +284,7 @@ function onJoined(state: RoomState, frame: Joined, context: Context): RoomState 
     ...state,
     joined: true,
     since: null,
-    lines: again ? stillStanding(state, frame) : state.lines,
+    ...(again && stillStanding(state, frame, context)),
     channelId: frame.channel_id,
     settings: { ...NO_SETTINGS, ...frame.settings },
     epoch: frame.epoch,
@@ -512,5 +523,8 @@ export function refusalSeen(state: RoomState): RoomState {
 
 /** The reader is at the newest line again: what was kept for them may go. */
 export function caughtUp(state: RoomState): RoomState {
-  return state.lines.length > KEEP ? { ...state, lines: trimmed(state.lines, false) } : state;
+  const { doubted, lines } = state;
+  if (doubted === null && lines.length <= KEEP) return state;
+  const last = lines.findIndex((line) => line.key === doubted);
+  return { ...state, doubted: null, lines: trimmed(lines.slice(last + 1), false) };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cutAt, formatTenths, moved } from './cut';
+import { cutAt, formatTenths, HIGHLIGHT, moved, readClock } from './cut';
 
 const stretch = { start: 10, end: 130 };
 
@@ -35,8 +35,35 @@ describe('a cut', () => {
     },
   );
 
+  it('of a highlight may be as long as the video', () => {
+    const whole = { start: 0, end: 28_800.04 };
+    expect(cutAt(0, 28_800, whole, HIGHLIGHT)).toEqual({ start: 0, end: 28_800 });
+    expect(moved({ start: 600, end: 900 }, 'end', 9000, whole, HIGHLIGHT)).toEqual({
+      start: 600,
+      end: 9000,
+    });
+    expect(moved({ start: 600, end: 900 }, 'start', 1000, whole, HIGHLIGHT)).toEqual({
+      start: 1000,
+      end: 1001,
+    });
+  });
+
   it('is read in tenths', () => {
     expect(formatTenths(9.96)).toBe('0:10.0');
     expect(formatTenths(3729.4)).toBe('1:02:09.4');
+  });
+
+  it.each([
+    ['1:02:09.4', 3729.4],
+    ['12:30', 750],
+    [' 90 ', 90],
+    ['0:09,5', 9.5],
+    ['7.', 7],
+    ['', null],
+    ['half', null],
+    ['1:2:3:4', null],
+    ['-5', null],
+  ])('written as "%s" is %s', (text, at) => {
+    expect(readClock(text)).toBe(at);
   });
 });

@@ -1,7 +1,13 @@
-/** The arithmetic of cutting a clip. Pure; seconds of the video's time, in tenths. */
+/** The arithmetic of cutting a clip or a highlight. Pure; seconds of the video's time, in tenths. */
 
-export const SHORTEST_S = 5;
-export const LONGEST_S = 60;
+/** How short and how long a cut may be, s. */
+export interface Limits {
+  shortest: number;
+  longest: number;
+}
+
+export const CLIP: Limits = { shortest: 5, longest: 60 };
+export const HIGHLIGHT: Limits = { shortest: 1, longest: 86_400 };
 
 export interface Cut {
   start: number;
@@ -20,22 +26,29 @@ function within(at: number, { start, end }: Stretch): number {
 }
 
 /** A cut of `length` that begins at `start`, moved so that it fits. */
-export function cutAt(start: number, length: number, stretch: Stretch): Cut {
+export function cutAt(start: number, length: number, stretch: Stretch, limits = CLIP): Cut {
   const whole = stretch.end - stretch.start;
-  const wanted = Math.min(Math.max(length, Math.min(SHORTEST_S, whole)), LONGEST_S, whole);
+  const { shortest, longest } = limits;
+  const wanted = Math.min(Math.max(length, Math.min(shortest, whole)), longest, whole);
   const from = within(Math.min(start, stretch.end - wanted), stretch);
   return { start: from, end: within(from + wanted, stretch) };
 }
 
 /** Move one end; the other gives way where the cut would be too short or too long. */
-export function moved(cut: Cut, which: 'start' | 'end', to: number, stretch: Stretch): Cut {
+export function moved(
+  cut: Cut,
+  which: 'start' | 'end',
+  to: number,
+  stretch: Stretch,
+  { shortest, longest } = CLIP,
+): Cut {
   if (which === 'start') {
-    const start = within(Math.min(to, stretch.end - SHORTEST_S), stretch);
-    const end = Math.min(Math.max(cut.end, start + SHORTEST_S), start + LONGEST_S);
+    const start = within(Math.min(to, stretch.end - shortest), stretch);
+    const end = Math.min(Math.max(cut.end, start + shortest), start + longest);
     return { start, end: within(end, stretch) };
   }
-  const end = within(Math.max(to, stretch.start + SHORTEST_S), stretch);
-  const start = Math.max(Math.min(cut.start, end - SHORTEST_S), end - LONGEST_S);
+  const end = within(Math.max(to, stretch.start + shortest), stretch);
+  const start = Math.max(Math.min(cut.start, end - shortest), end - longest);
   return { start: within(start, stretch), end };
 }
 
@@ -46,4 +59,12 @@ export function formatTenths(at: number): string {
   const s = (all % 600) / 10;
   const seconds = s.toFixed(1).padStart(4, '0');
   return h > 0 ? `${h}:${String(m).padStart(2, '0')}:${seconds}` : `${m}:${seconds}`;
+}
+
+/** What somebody wrote as a time: "1:02:09.4", "12:30", "90"; null where it is none. */
+export function readClock(text: string): number | null {
+  const found = /^(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6}(?:[.,]\d*)?)$/.exec(text.trim());
+  if (!found) return null;
+  const [, h = '0', m = '0', s = '0'] = found;
+  return tenths(Number(h) * 3600 + Number(m) * 60 + Number(s.replace(',', '.')));
 }

@@ -61,24 +61,20 @@ export function Button({
   );
 }
 
-export function ButtonLink({
-  look,
-  small,
-  wide,
-  icon,
-  children,
-  className,
-  href,
-  ...rest
-}: Dress & { href: string } & AnchorHTMLAttributes<HTMLAnchorElement>) {
+type LinkProps = Dress & { href: string } & AnchorHTMLAttributes<HTMLAnchorElement>;
+
+/** A link to another page of this site; one that the browser follows itself where it downloads or opens a tab. */
+export function ButtonLink({ look, small, wide, icon, children, className, ...rest }: LinkProps) {
+  const leaves = rest.download !== undefined || rest.target !== undefined;
+  const To = leaves ? 'a' : Link;
   return (
-    <Link
+    <To
       {...rest}
-      href={href}
+      rel={rest.target === '_blank' ? 'noopener' : undefined}
       className={dressed({ look, small, wide }, children === undefined, className)}
     >
       {icon && <Icon name={icon} size={small ? 16 : 18} />}
       {children}
-    </Link>
+    </To>
   );
 }

@@ -26,12 +26,12 @@ export function channelLogin(path: string): string | null {
   return login === undefined || PAGES.has(login) ? null : login;
 }
 
-/** Whether a path is a window of its own without the site around it: a chat popped out, or an overlay. */
+/** Whether a path is a window of its own without the site around it: a chat popped out, an overlay, an embed. */
 export function isBare(path: string): boolean {
   const popped = /^(\/[^/]+)\/chat\/?$/.exec(path);
   return popped?.[1] !== undefined
     ? channelLogin(popped[1]) !== null
-    : /^\/(overlay\/chat|embed\/clips)\/[^/]+\/?$/.test(path);
+    : /^\/(overlay\/chat|embed|embed\/(videos|clips))\/[^/]+\/?$/.test(path);
 }
 
 /** The login page with the way back; only paths of this site are ever followed back. */

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useState, type ReactNode } from 'react';
 import type { Channel, LiveState } from '../api/types';
 import { ButtonLink } from '../components/button';
 import { LogoMark } from '../components/logo';
@@ -35,10 +35,13 @@ export function Off({
   name,
   ended,
   channel,
+  action,
 }: {
   name: string;
   ended: Ended | null;
   channel: Channel | null;
+  /** What to do instead, where it is not to look who else is live. */
+  action?: ReactNode;
 }) {
   if (ended) {
     return (
@@ -50,9 +53,11 @@ export function Off({
           )}
           If {name} comes back, it plays here by itself.
         </p>
-        <ButtonLink href="/" look="quiet">
-          See who else is live
-        </ButtonLink>
+        {action ?? (
+          <ButtonLink href="/" look="quiet">
+            See who else is live
+          </ButtonLink>
+        )}
       </div>
     );
   }
@@ -69,6 +74,7 @@ export function Off({
         )}
         Leave this page open: it starts playing by itself.
       </p>
+      {action}
     </div>
   );
 }

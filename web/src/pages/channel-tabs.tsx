@@ -11,6 +11,7 @@ import { InlineSelect } from '../components/field';
 import { FollowButton, useFollowers } from '../components/follow-button';
 import { Failed } from '../components/loaded';
 import { More } from '../components/more';
+import { PageTabs } from '../components/page-tabs';
 import { Avatar, EmptyState, Pill, Skeleton } from '../components/ui';
 import { ClipCard, VideoCard } from '../components/video-card';
 import { formatCount, formatExact } from '../lib/format';
@@ -20,27 +21,18 @@ import { NotFoundPage } from './not-found';
 import { GridSkeleton, VideoGrid } from './videos';
 import grid from './videos/videos.module.css';
 
-const TABS = [
-  ['', 'Home'],
-  ['videos', 'Videos'],
-  ['clips', 'Clips'],
-  ['about', 'About'],
-] as const;
+const TABS = ['', 'videos', 'clips', 'about'] as const;
+const NAMES = { '': 'Home', videos: 'Videos', clips: 'Clips', about: 'About' };
 export type ChannelTab = 'videos' | 'clips' | 'about';
 
 export function ChannelNav({ login, at }: { login: string; at: '' | ChannelTab }) {
+  const to = (tab: '' | ChannelTab) => (tab === '' ? `/${login}` : `/${login}/${tab}`);
   return (
-    <nav className={css.nav} aria-label="Channel">
-      {TABS.map(([tab, name]) => (
-        <Link
-          key={tab}
-          href={tab === '' ? `/${login}` : `/${login}/${tab}`}
-          aria-current={tab === at ? 'page' : undefined}
-        >
-          {name}
-        </Link>
-      ))}
-    </nav>
+    <PageTabs
+      label="Channel"
+      at={to(at)}
+      pages={TABS.map((tab) => ({ href: to(tab), name: NAMES[tab] }))}
+    />
   );
 }
 

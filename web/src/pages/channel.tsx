@@ -13,6 +13,7 @@ import { FollowButton, useFollowers } from '../components/follow-button';
 import { Icon } from '../components/icon';
 import { Failed } from '../components/loaded';
 import { ReportDialog } from '../components/report';
+import { ShareDialog } from '../components/share';
 import { Uptime } from '../components/time';
 import { Avatar, EmptyState, Notice, Pill, Skeleton, Tag } from '../components/ui';
 import { cx } from '../lib/cx';
@@ -211,6 +212,7 @@ function Details({
 }) {
   const session = useSession();
   const [reporting, setReporting] = useState(false);
+  const [sharing, setSharing] = useState(false);
   const own = session.user?.login === channel.login;
   const followers = useFollowers(channel.login, channel.followers);
   const title = channel.title || (live ? `${channel.display_name} is live` : channel.display_name);
@@ -273,12 +275,27 @@ function Details({
               )}
             </>
           )}
+          <Button
+            small
+            look="bare"
+            icon="share"
+            aria-label={`Share ${channel.display_name}`}
+            title="Share"
+            onClick={() => setSharing(true)}
+          />
           {onShowChat && (
             <Button small look="quiet" icon="chat" onClick={onShowChat}>
               Show chat
             </Button>
           )}
         </div>
+        <ShareDialog
+          what="the channel"
+          path={channel.login}
+          title={channel.display_name}
+          open={sharing}
+          onClose={() => setSharing(false)}
+        />
         <ReportDialog
           about={
             reporting

@@ -25,7 +25,8 @@ function entries({ qualities, current, choice, hasAudioOnly }: PlayerSnapshot): 
   return [auto, ...rungs, ...(hasAudioOnly ? [audio] : [])];
 }
 
-const RATES = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
+/** The speeds of a recording. */
+export const RATES = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
 
 /** What one may choose of a player: quality, and of a recording its speed and captions. */
 export function QualityMenu({

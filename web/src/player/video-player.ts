@@ -1,15 +1,10 @@
 /** Plays a video or a clip, and keeps its address fresh where it is not everybody's. */
 import type Hls from 'hls.js/light';
+import type { Address } from './address';
 import { unpublishFigures } from './figures';
 import { Recording } from './recording';
 import { Screen } from './screen';
 import type { QualityChoice } from './snapshot';
-
-/** Where a video is played from, and until when that address answers. */
-export interface Address {
-  url: string;
-  expiresAt: number | null;
-}
 
 /** An address is renewed this long before it ends, ms. */
 const MARGIN_MS = 90_000;

@@ -10,8 +10,9 @@ import {
 } from 'react';
 import { Button } from '../components/button';
 import { formatClock, formatSpan } from '../lib/format';
+import type { Address } from './address';
 import css from './player.module.css';
-import { QualityMenu } from './quality-menu';
+import { QualityMenu, RATES } from './quality-menu';
 import { chapterAt, type Chapter } from './scale';
 import { PlayerShell } from './shell';
 import { ShortcutsDialog } from './shortcuts';
@@ -19,7 +20,7 @@ import type { PlayerSnapshot } from './snapshot';
 import { TimelineBar } from './timeline';
 import { useShortcuts } from './use-shortcuts';
 import { useStoryboard } from './use-storyboard';
-import { VideoPlayer, type Address } from './video-player';
+import { VideoPlayer } from './video-player';
 
 export interface VideoViewProps {
   /** Changes with the video. */
@@ -47,7 +48,6 @@ export interface VideoViewProps {
 }
 
 const NOTHING: PlayerSnapshot | null = null;
-const RATES = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
 const FRAME_S = 1 / 30;
 
 function useEngine(

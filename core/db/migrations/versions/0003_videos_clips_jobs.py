@@ -19,13 +19,23 @@ LISTED = sa.text(
     "visibility = 'public' and status in ('live', 'ready') and trashed_at is null"
     " and published_at is not null"
 )
+UNGUESSABLE_ID = sa.text(
+    "('x' || left(gen_random_uuid()::text, 4) || right(gen_random_uuid()::text, 12))::bit(64)::bigint"
+    " & (1::bigint << 62) - 1"
+)
 
 
 def upgrade() -> None:
     """Videos, clips, uploads and jobs."""
     op.create_table(
         "videos",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column(
+            "id",
+            sa.BigInteger(),
+            autoincrement=False,
+            server_default=UNGUESSABLE_ID,
+            nullable=False,
+        ),
         sa.Column("channel_id", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
@@ -105,7 +115,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("stream_id", name=op.f("uq_videos_stream_id")),
     )
     op.create_index(
-        "ix_videos_channel_id", "videos", ["channel_id", sa.literal_column("id desc")], unique=False
+        "ix_videos_channel_created",
+        "videos",
+        ["channel_id", sa.literal_column("created_at desc"), sa.literal_column("id desc")],
+        unique=False,
+    )
+    op.create_index(
+        "ix_videos_created",
+        "videos",
+        [sa.literal_column("created_at desc"), sa.literal_column("id desc")],
+        unique=False,
     )
     op.create_index(
         "ix_videos_listed_category",
@@ -195,7 +214,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_videos_unpictured",
         "videos",
-        ["id"],
+        [sa.literal_column("created_at desc")],
         unique=False,
         postgresql_where=sa.text(
             "status = 'ready' and purged_at is null and (storyboard ->> 'whole'::text) is null"
@@ -652,5 +671,6 @@ def downgrade() -> None:
         table_name="videos",
         postgresql_where=LISTED,
     )
-    op.drop_index("ix_videos_channel_id", table_name="videos")
+    op.drop_index("ix_videos_created", table_name="videos")
+    op.drop_index("ix_videos_channel_created", table_name="videos")
     op.drop_table("videos")

@@ -1,9 +1,11 @@
 import { Link } from 'wouter';
 import { useSession } from '../../api/session';
+import { PageTabs } from '../../components/page-tabs';
 import { EmptyState } from '../../components/ui';
 import { useTitle } from '../../lib/title';
 import css from './admin.module.css';
-import { Appeals, Audit, Streams, Suspensions, Users } from './areas';
+import { Appeals, Streams, Suspensions, Users } from './areas';
+import { Audit } from './audit';
 import { Reports } from './reports';
 
 const AREAS = [
@@ -14,6 +16,8 @@ const AREAS = [
   { area: 'streams', label: 'Streams', of: Streams },
   { area: 'audit', label: 'Audit log', of: Audit },
 ] as const;
+
+const pathOf = (area: string) => (area === 'reports' ? '/admin' : `/admin/${area}`);
 
 /** For those who run the site and those who keep it civil. */
 export default function AdminPage({ area }: { area: string }) {
@@ -31,17 +35,11 @@ export default function AdminPage({ area }: { area: string }) {
   return (
     <div className={css.page}>
       <h1>Administration</h1>
-      <nav className={css.nav} aria-label="Administration">
-        {AREAS.map(({ area: name, label }) => (
-          <Link
-            key={name}
-            href={name === 'reports' ? '/admin' : `/admin/${name}`}
-            aria-current={name === chosen.area ? 'page' : undefined}
-          >
-            {label}
-          </Link>
-        ))}
-      </nav>
+      <PageTabs
+        label="Administration"
+        at={pathOf(chosen.area)}
+        pages={AREAS.map(({ area: name, label }) => ({ href: pathOf(name), name: label }))}
+      />
       <chosen.of />
     </div>
   );

@@ -1,52 +1,34 @@
-import { type SubmitEvent, useCallback, useEffect, useState } from 'react';
+import { type SubmitEvent, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { ApiError, explain } from '../../api/client';
 import { useSession } from '../../api/session';
-import { useResource } from '../../api/use-resource';
 import { type ClipDetail, clips } from '../../api/videos';
 import { attempt } from '../../chat/cards';
 import { ReplayPanel } from '../../chat/replay-panel';
 import { Button, ButtonLink } from '../../components/button';
-import { CopyField } from '../../components/copy-field';
 import { Dialog } from '../../components/dialog';
 import { Field } from '../../components/field';
 import { FollowButton } from '../../components/follow-button';
 import { ReportDialog } from '../../components/report';
+import { ShareDialog } from '../../components/share';
 import { Ago } from '../../components/time';
 import { Avatar, EmptyState, Skeleton } from '../../components/ui';
 import { useSending } from '../../components/use-sending';
 import { cx } from '../../lib/cx';
 import { formatCount } from '../../lib/format';
 import { useTitle } from '../../lib/title';
-import type { Chapter } from '../../player/scale';
 import { usePlace } from '../../player/use-place';
 import type { VideoPlayer } from '../../player/video-player';
-import { VideoView } from '../../player/video-view';
 import channelCss from '../channel.module.css';
 import { NotFoundPage } from '../not-found';
+import { ClipStage, useClip } from './clip-stage';
 import css from './video.module.css';
 
-/** A clip that is being made takes a second or two. */
-const MAKING_MS = 700;
-const NO_CHAPTERS: readonly Chapter[] = [];
+export default function ClipPage({ id }: { id: string }) {
+  const found = useClip(id);
+  useTitle(found.data?.title ?? 'Clip');
 
-export default function ClipPage({ id, bare = false }: { id: string; bare?: boolean }) {
-  const [making, setMaking] = useState(false);
-  const found = useResource(`clip/${id}`, (signal) => clips.get(id, signal), {
-    everyMs: making ? MAKING_MS : undefined,
-  });
-  const clip = found.data;
-  useEffect(() => setMaking(clip?.status === 'processing'), [clip?.status]);
-  useTitle(clip?.title ?? 'Clip');
-
-  if (clip)
-    return bare ? (
-      <div className={css.embed}>
-        <Stage clip={clip} />
-      </div>
-    ) : (
-      <Page clip={clip} onChanged={found.put} />
-    );
+  if (found.data) return <Page clip={found.data} onChanged={found.put} />;
   if (found.error instanceof ApiError && found.error.status === 404) {
     return <NotFoundPage what="clip" />;
   }
@@ -74,47 +56,6 @@ export default function ClipPage({ id, bare = false }: { id: string; bare?: bool
   );
 }
 
-function Stage({
-  clip,
-  onEngine,
-}: {
-  clip: ClipDetail;
-  onEngine?: (engine: VideoPlayer | null) => void;
-}) {
-  const renew = useCallback(
-    () => Promise.resolve({ url: clip.playback_url ?? '', expiresAt: null }),
-    [clip.playback_url],
-  );
-  useEffect(() => {
-    if (clip.status === 'ready') clips.view(clip.id).catch(() => undefined);
-  }, [clip.id, clip.status]);
-  if (clip.playback_url === null) {
-    return (
-      <div className={channelCss.off} role="status">
-        <h2>{clip.status === 'failed' ? 'This clip could not be made' : 'Cutting…'}</h2>
-        <p>
-          {clip.status === 'failed'
-            ? (clip.error?.message ?? 'Cut it again from the video.')
-            : 'A second or two.'}
-        </p>
-      </div>
-    );
-  }
-  return (
-    <VideoView
-      id={clip.id}
-      address={{ url: clip.playback_url, expiresAt: null }}
-      renew={renew}
-      label={clip.title}
-      poster={clip.thumbnail_url}
-      storyboardUrl={null}
-      chapters={NO_CHAPTERS}
-      shortcuts
-      onEngine={onEngine}
-    />
-  );
-}
-
 function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDetail) => void }) {
   const [engine, setEngine] = useState<VideoPlayer | null>(null);
   const [sharing, setSharing] = useState(false);
@@ -130,7 +71,7 @@ function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDet
     <div className={cx(channelCss.page, css.clipPage)}>
       <div className={channelCss.stageArea}>
         <div className={channelCss.stage}>
-          <Stage clip={clip} onEngine={setEngine} />
+          <ClipStage clip={clip} onEngine={setEngine} />
         </div>
       </div>
       <div className={channelCss.about}>
@@ -172,13 +113,15 @@ function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDet
             Share
           </Button>
           {clip.download_url && (
-            <a
-              className={css.download}
+            <ButtonLink
+              small
+              look="quiet"
+              icon="download"
               href={clip.download_url}
               download={`${clip.title.replace(/[^\p{L}\p{N} _-]/gu, '').slice(0, 60) || clip.id}.mp4`}
             >
               Download MP4
-            </a>
+            </ButtonLink>
           )}
           {clip.may_edit && (
             <Button small look="bare" onClick={() => setRenaming(true)}>
@@ -224,7 +167,13 @@ function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDet
         what={`the clip “${clip.title}”`}
         onClose={() => setReporting(false)}
       />
-      <ShareDialog clip={clip} open={sharing} onClose={() => setSharing(false)} />
+      <ShareDialog
+        what="the clip"
+        path={`clips/${clip.id}`}
+        title={clip.title}
+        open={sharing}
+        onClose={() => setSharing(false)}
+      />
       <Dialog
         open={removing}
         title="Delete this clip?"
@@ -272,24 +221,5 @@ function Rename({ clip, onDone }: { clip: ClipDetail; onDone: (clip: ClipDetail)
         Save
       </Button>
     </form>
-  );
-}
-
-function ShareDialog({
-  clip,
-  open,
-  onClose,
-}: {
-  clip: ClipDetail;
-  open: boolean;
-  onClose: () => void;
-}) {
-  const url = `${location.origin}/clips/${clip.id}`;
-  const frame = `<iframe src="${location.origin}/embed/clips/${clip.id}" width="640" height="360" allow="fullscreen; picture-in-picture" title="${clip.title.replace(/[&"<>]/g, '')}"></iframe>`;
-  return (
-    <Dialog open={open} title="Share the clip" onClose={onClose}>
-      <CopyField label="Link" value={url} />
-      <CopyField label="Put it into a page" value={frame} />
-    </Dialog>
   );
 }

@@ -6,10 +6,9 @@ import { Button, ButtonLink } from '../../components/button';
 import { FollowButton } from '../../components/follow-button';
 import { Icon } from '../../components/icon';
 import { ReportDialog } from '../../components/report';
+import { ShareDialog } from '../../components/share';
 import { Ago } from '../../components/time';
-import { toast } from '../../components/toasts';
 import { Avatar, Pill, Tag } from '../../components/ui';
-import { copyText } from '../../lib/clipboard';
 import { formatClock, formatCount, formatExact } from '../../lib/format';
 import { usePlace } from '../../player/use-place';
 import type { VideoPlayer } from '../../player/video-player';
@@ -27,28 +26,20 @@ export function Head({
   video,
   engine,
   onShowChat,
+  onHighlight,
 }: {
   video: VideoDetail;
   engine: VideoPlayer | null;
   onShowChat: (() => void) | null;
+  onHighlight: (() => void) | null;
 }) {
   const session = useSession();
   const [reporting, setReporting] = useState(false);
+  const [sharing, setSharing] = useState(false);
   const { channel } = video;
   const own = session.user?.id === channel.id;
   const at = video.started_at ?? video.published_at ?? video.created_at;
   const seenBy = SEEN_BY[video.visibility];
-
-  async function share() {
-    const place = Math.floor(engine?.screen.state.timeline?.at ?? 0);
-    const url = `${location.origin}/videos/${video.id}${place > 10 ? `?t=${place}` : ''}`;
-    const done = await copyText(url);
-    toast(
-      done
-        ? `The link${place > 10 ? ` to ${formatClock(place)}` : ''} is copied.`
-        : `Copy it by hand: ${url}`,
-    );
-  }
 
   return (
     <>
@@ -93,7 +84,12 @@ export function Head({
           ) : (
             <FollowButton channel={channel.login} name={channel.display_name} />
           )}
-          <Button small look="quiet" icon="share" onClick={() => void share()}>
+          {onHighlight && (
+            <Button small look="quiet" icon="star" onClick={onHighlight}>
+              Highlight
+            </Button>
+          )}
+          <Button small look="quiet" icon="share" onClick={() => setSharing(true)}>
             Share
           </Button>
           {session.user && !own && (
@@ -116,6 +112,14 @@ export function Head({
           about={reporting ? { kind: 'video', video: video.id } : null}
           what={`“${video.title}” of ${channel.display_name}`}
           onClose={() => setReporting(false)}
+        />
+        <ShareDialog
+          what="the video"
+          path={`videos/${video.id}`}
+          title={video.title}
+          at={engine?.screen.state.timeline?.at}
+          open={sharing}
+          onClose={() => setSharing(false)}
         />
       </div>
       {(video.category !== null || video.tags.length > 0) && (

@@ -11,6 +11,7 @@ import { EmptyState, Notice, Skeleton } from '../../components/ui';
 import { cx } from '../../lib/cx';
 import { formatClock } from '../../lib/format';
 import { useTitle } from '../../lib/title';
+import { addressOf, startOf } from '../../player/address';
 import { readPrefs, writePrefs } from '../../player/prefs';
 import { usePlace } from '../../player/use-place';
 import { placeOf, useWatching } from '../../player/use-watching';
@@ -23,25 +24,10 @@ import { Chapters, Head } from './video-head';
 import css from './video.module.css';
 
 const ClipEditor = lazy(() => import('../../clips/editor'));
+const HighlightEditor = lazy(() => import('../../clips/highlight'));
 
 /** A video that is being made or still runs is looked at again this often, ms. */
 const CHANGES_MS = 15_000;
-
-/** Where the address says to begin: `?t=90` or `?t=1h2m3s`. */
-export function startOf(search: string): number | null {
-  const text = new URLSearchParams(search).get('t');
-  const found = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?$/.exec(text ?? '');
-  if (!text || !found) return null;
-  const [, h = '0', m = '0', s = '0'] = found;
-  return Number(h) * 3600 + Number(m) * 60 + Number(s);
-}
-
-export function addressOf(video: Pick<VideoDetail, 'playback_url' | 'urls_expire_at'>) {
-  return {
-    url: video.playback_url ?? '',
-    expiresAt: video.urls_expire_at === null ? null : Date.parse(video.urls_expire_at),
-  };
-}
 
 export default function VideoPage({ id }: { id: string }) {
   const { status } = useSession();
@@ -85,11 +71,15 @@ export default function VideoPage({ id }: { id: string }) {
 
 function Watch({ video }: { video: VideoDetail }) {
   const search = useSearch();
-  const [from] = useState(() => startOf(search) ?? video.position_s ?? placeOf(video.id));
+  const [asked] = useState(() => startOf(search));
+  const [from] = useState(() => asked ?? video.position_s ?? placeOf(video.id));
   const [engine, setEngine] = useState<VideoPlayer | null>(null);
   const [theatre, setTheatre] = useState(() => readPrefs().theatre);
   const [chatHidden, setChatHidden] = useState(() => readChatPrefs().hidden);
   const [clipping, setClipping] = useState<number | null>(null);
+  const [highlighting, setHighlighting] = useState<number | null>(() =>
+    video.may_edit && new URLSearchParams(search).has('highlight') ? from : null,
+  );
   const session = useSession();
   const [, navigate] = useLocation();
   useWatching(video.id, engine);
@@ -107,8 +97,14 @@ function Watch({ video }: { video: VideoDetail }) {
       navigate(`/login?next=${encodeURIComponent(`/videos/${video.id}`)}`);
       return;
     }
+    setClipping(pausedAt());
+  }
+  function highlight() {
+    setHighlighting(pausedAt());
+  }
+  function pausedAt(): number {
     engine?.screen.video.pause();
-    setClipping(engine?.screen.state.timeline?.at ?? 0);
+    return engine?.screen.state.timeline?.at ?? 0;
   }
 
   return (
@@ -144,11 +140,12 @@ function Watch({ video }: { video: VideoDetail }) {
         </div>
       </div>
       <div className={cx(channelCss.about, css.about)}>
-        {from > 10 && <Resumed at={from} engine={engine} />}
+        {asked === null && from > 10 && <Resumed at={from} engine={engine} />}
         <Head
           video={video}
           engine={engine}
           onShowChat={chatHidden && hasChat ? () => hideChat(false) : null}
+          onHighlight={video.may_edit && video.status === 'ready' ? highlight : null}
         />
         <Chapters video={video} onGo={(at) => engine?.seekTo(at)} engine={engine} />
       </div>
@@ -164,6 +161,16 @@ function Watch({ video }: { video: VideoDetail }) {
             around={clipping}
             onClose={() => setClipping(null)}
             onMade={(made) => navigate(`/clips/${made.id}`)}
+          />
+        </Suspense>
+      )}
+      {highlighting !== null && (
+        <Suspense>
+          <HighlightEditor
+            video={video}
+            around={highlighting}
+            onClose={() => setHighlighting(null)}
+            onMade={(made) => navigate(`/videos/${made.id}`)}
           />
         </Suspense>
       )}

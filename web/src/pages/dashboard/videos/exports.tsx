@@ -3,7 +3,7 @@ import { useInstance } from '../../../api/instance';
 import { useResource } from '../../../api/use-resource';
 import { videos, type Export } from '../../../api/videos';
 import { attempt } from '../../../chat/cards';
-import { Button } from '../../../components/button';
+import { Button, ButtonLink } from '../../../components/button';
 import { Dialog } from '../../../components/dialog';
 import { Loaded } from '../../../components/loaded';
 import { Ago } from '../../../components/time';
@@ -102,9 +102,9 @@ function ExportRow({ item, onChanged }: { item: Export; onChanged: () => void })
         )}
       </div>
       {item.download_url !== null && (
-        <a className={own.download} href={item.download_url} download>
+        <ButtonLink look="primary" small icon="download" href={item.download_url} download>
           Download
-        </a>
+        </ButtonLink>
       )}
       {under && (
         <Button

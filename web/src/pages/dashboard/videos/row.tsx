@@ -122,6 +122,17 @@ function Buttons({ video, title, onChanged }: ButtonsProps) {
       </ButtonLink>
       {video.status === 'ready' && (
         <ButtonLink
+          href={`/videos/${video.id}?highlight`}
+          look="quiet"
+          small
+          icon="star"
+          aria-label={`Make a highlight of ${title}`}
+        >
+          Highlight
+        </ButtonLink>
+      )}
+      {video.status === 'ready' && (
+        <ButtonLink
           href={`/dashboard/videos?export=${video.id}`}
           look="quiet"
           small
