@@ -155,14 +155,14 @@ def test_files_of_a_dead_instance_are_no_obstacle(make_instance: MakeInstance) -
     (first.data / "s3/.rclone_temp_123").write_text("half an object")
     (run / "edge-internal.sock").touch()
 
-    second = make_instance(data=first.data)
+    second = make_instance(data=first.data, environment={"FOOTLIGHT_MEDIA_WINDOW_S": "10"})
     assert second.process.poll() is None
     assert not (second.data / "s3/.rclone_temp_123").exists()
     # Ingest, which goes on with what it knows there, knows of no such session.
     eventually(
         lambda: not (media / "old-session").exists(),
         # Players may be at its end: for as long as its playlist reaches, and a little more.
-        within_s=90,
+        within_s=60,
         what="media of a session that nobody knows are gone",
     )
 
