@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from api.reports import routes as reports
 from api.streams import routes as streams
 from api.suspensions import routes as suspensions
 from api.uploads import routes as uploads
+from api.uploads.chunks import Receiving
 from api.uploads.sweep import Sweep
 from api.videos import routes as videos
 from api.videos.addresses import AddressBook
@@ -95,7 +95,7 @@ class Api:
     addresses: AddressBook
     pepper: bytes
     export_key: bytes
-    receiving: asyncio.Semaphore
+    receiving: Receiving
     trusted_proxies: tuple[IPNetwork, ...]
 
     def client_address(self, request: web.Request) -> str:
@@ -139,7 +139,7 @@ async def build(service: Service) -> None:
         addresses=AddressBook(derive(settings, Purpose.MEDIA_TOKENS), settings.playback_token_s),
         pepper=derive(settings, Purpose.STREAM_KEY_PEPPER),
         export_key=derive(settings, Purpose.EXPORT_LINK),
-        receiving=uploads.receiving(),
+        receiving=Receiving(),
         trusted_proxies=parse_networks(settings.trusted_proxies),
     )
     service.check("postgres", database.check)

@@ -43,15 +43,22 @@ class Generated:
     """A broadcast in the instance's spool that no encoder ever sent."""
 
     def __init__(
-        self, settings: Settings, media: Media, channel_id: int, stream_id: int, session: str
+        self,
+        settings: Settings,
+        media: Media,
+        channel_id: int,
+        stream_id: int,
+        session: str,
+        began: datetime | None = None,
     ) -> None:
         self.session = session
         self.folder = settings.spool / session
         self._settings = settings
         self._media = media
         self._ids = (stream_id, channel_id)
-        self._began = datetime.now(UTC)
+        self._began = began or datetime.now(UTC)
         self._written = 0
+        self._broken = False
 
     def begin(self) -> None:
         """Everything but segments."""
@@ -78,7 +85,7 @@ class Generated:
                 choice = self._media.segments[rendition]
                 data = choice[msn % len(choice)]
                 note = SegmentNote(
-                    msn, start_s, SEGMENT_S, self._began + timedelta(seconds=start_s), False,
+                    msn, start_s, SEGMENT_S, self._began + timedelta(seconds=start_s), self._broken,
                     "init-0.mp4", len(data), hashlib.sha256(data).hexdigest(),
                 )  # fmt: skip
                 place = self.folder / rendition
@@ -86,6 +93,12 @@ class Generated:
                 partial = place / f"{msn}.json~"
                 partial.write_bytes(note.encode())
                 partial.rename(place / f"{msn}.json")
+            self._broken = False
+
+    def pause(self, seconds: float) -> None:
+        """The encoder is away for so long and then dials again."""
+        self._began += timedelta(seconds=seconds)
+        self._broken = True
 
     def end(self) -> None:
         """Nothing follows."""

@@ -19,6 +19,8 @@ class Report:
         self.title = title
         self.rows: list[dict[str, object]] = []
         self.plots: list[Plot] = []
+        # Lines below the table.
+        self.notes: list[str] = []
         self.conditions = [
             machine(),
             f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, load before {os.getloadavg()[0]:.2f}",
@@ -52,6 +54,7 @@ class Report:
                 "title": self.title,
                 "conditions": self.conditions,
                 "rows": self.rows,
+                "notes": self.notes,
             },
             indent=2,
         )
@@ -65,7 +68,7 @@ class Report:
         lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
         heading = [f"## {self.title}", "", *(f"- {text}" for text in self.conditions), ""]
         plots = [line for plot in self.plots for line in ("```", str(plot), "```", "")]
-        return "\n".join([*heading, *lines, "", *plots])
+        return "\n".join([*heading, *lines, "", *plots, *self.notes])
 
 
 def machine() -> str:

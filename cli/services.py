@@ -106,6 +106,8 @@ class Services:
             "ingest_listen": f"unix:{self._socket('ingest')}",
             "recorder_listen": f"unix:{self._socket('recorder')}",
             "worker_listen": f"unix:{self._socket('worker')}",
+            # On one machine a process less.
+            "recorder_works": "true",
             "chat_listen": f"unix:{self._socket('chat')}",
             "chat_socket_listen": f"unix:{self._socket('chat-ws')}",
             "irc_listen": self._listen(self.irc_port) if self.irc_port else "",
@@ -136,9 +138,15 @@ class Services:
             self._service("api", "API"),
             self._service("ingest", "Ingest"),
             self._service("recorder", "Recorder"),
-            self._service("recorder.worker", "Worker", name="worker"),
+            *self._worker(),
             *(self._chat(number) for number in range(1, self.chat_processes + 1)),
         ]
+
+    def _worker(self) -> list[ProcessSpec]:
+        """A process for jobs, where `recorder` was told not to do them."""
+        if self.settings().recorder_works:
+            return []
+        return [self._service("recorder.worker", "Worker", name="worker")]
 
     @property
     def chat_processes(self) -> int:

@@ -460,6 +460,13 @@ class Settings(BaseSettings):
         le=64,
         description="Jobs (transcoding, exports) that one `worker` works on at once; 0: none.",
     )
+    recorder_works: bool = Field(
+        default=False,
+        description=(
+            "Whether `recorder` works on jobs as a `worker` does, so that none has to run. `up` "
+            "sets it."
+        ),
+    )
     job_lease_s: float = Field(
         default=30.0,
         gt=0,

@@ -68,6 +68,8 @@ class Spool:
         self._quota = quota
         self._items: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._held: deque[_Item] = deque()
+        #: Sessions with something that nobody was told of.
+        self._news: set[str] = set()
         self._measured_at = float("-inf")
         self._measuring_s = 0.0
         self._used = self._limit = 0
@@ -135,9 +137,11 @@ class Spool:
                 if not (item.size and item.recording.cut):
                     self._held.append(item)
             self._work_off()
+            self._tell()
         # Seconds of media at most. Whoever goes on may not have them any more.
         for item in self._held:
             self._write(item)
+        self._tell()
 
     def _work_off(self) -> None:
         self._measure()
@@ -171,10 +175,16 @@ class Spool:
             return False
         self._used += item.size
         self._metrics.spool_seconds.observe(time.perf_counter() - began)
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self.told, item.recording.session)
+        self._news.add(item.recording.session)
         return True
+
+    def _tell(self) -> None:
+        """Say what is there now. The renditions' segments of one time come together: one word for all."""
+        if self._loop is not None and self._news and self._items.empty():
+            with contextlib.suppress(RuntimeError):
+                for session in self._news:
+                    self._loop.call_soon_threadsafe(self.told, session)
+            self._news.clear()
 
     def _cut(self, recording: Recording) -> None:
         """End a recording before the segment that there is no room for."""

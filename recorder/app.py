@@ -13,7 +13,7 @@ from core.http import make_app
 from core.outbox import relay
 from core.service import Service
 from core.storage import open_storage
-from recorder import clip_jobs
+from recorder import clip_jobs, worker
 from recorder.archive import Archive, ArchiveMetrics
 from recorder.catalogue import Catalogue
 from recorder.chapters import Chapters
@@ -33,7 +33,7 @@ from recorder.storyboards import add_storyboard
 from recorder.thumbnails import Thumbnails
 from recorder.upload_requests import UploadRequests
 from recorder.views import Views
-from recorder.workers import Workers
+from recorder.workers import JobMetrics, Workers
 
 
 @asynccontextmanager
@@ -72,13 +72,14 @@ async def build(service: Service) -> None:
     ffmpeg = str(settings.ffmpeg_path)
     materials, cutter = Materials(settings, database, bus), Cutter(storage, ffmpeg)
     clips = Clips(database, bus, storage, materials, cutter, queue, service.metrics)
+    job_metrics = JobMetrics.of(service.metrics)
     finishers = Workers(
         queue,
         clip_jobs.crafts(database, storage, materials, cutter, ffmpeg),
         settings.data_dir / "work" / "clip-jobs",
         clip_jobs.AT_ONCE,
         settings.node_id,
-        service.metrics,
+        job_metrics,
     )
     service.check("postgres", database.check)
     service.check("s3", storage.check)
@@ -96,6 +97,8 @@ async def build(service: Service) -> None:
         "chapters",
     )
     service.spawn(finishers.run(), "clip-jobs")
+    if settings.recorder_works:
+        worker.begin(service, queue, bus, storage, known, job_metrics)
     await VideoRequests(database, settings.trash_days, retention.look).respond(bus)
     await Views(database).respond(bus)
     await clips.respond(bus)

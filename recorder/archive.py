@@ -66,7 +66,7 @@ class ArchiveMetrics:
     seconds: Histogram
     damaged: Counter
     waiting: Gauge
-    oldest: Gauge
+    stuck: Gauge
     finish_seconds: Histogram
 
     @classmethod
@@ -89,7 +89,7 @@ class ArchiveMetrics:
             ),
             Gauge(
                 "footlight_archive_stuck_seconds",
-                "For how long the storage or the database have not taken anything; 0: they do.",
+                "How long ago anything was stored while something waits; 0 when nothing does.",
                 registry=registry,
             ),
             Histogram(
@@ -102,9 +102,8 @@ class ArchiveMetrics:
 
 @dataclass
 class _Trouble:
-    """How long nothing could be stored, and when it is tried again."""
+    """When it is tried again."""
 
-    since: float
     pause_s: float = FIRST_PAUSE_S
     until: float = 0.0
 
@@ -139,6 +138,7 @@ class Archive:
         self._videos: dict[str, Recorded] = {}
         self._inits: set[tuple[int, str, str]] = set()
         self._trouble: _Trouble | None = None
+        self._moved_at = time.monotonic()
 
     # Where to look
 
@@ -166,8 +166,9 @@ class Archive:
                 self._begin(name)
             waiting = await asyncio.to_thread(_count, self.root)
             self.metrics.waiting.set(waiting)
-            stuck = time.monotonic() - self._trouble.since if self._trouble else 0.0
-            self.metrics.oldest.set(stuck)
+            if not waiting:
+                self._moved_at = time.monotonic()
+            self.metrics.stuck.set(round(time.monotonic() - self._moved_at, 1))
             await asyncio.sleep(every_s)
 
     async def look(self, name: str) -> None:
@@ -225,7 +226,7 @@ class Archive:
     def _stuck(self, error: Unavailable) -> None:
         now = time.monotonic()
         if self._trouble is None:
-            self._trouble = _Trouble(now)
+            self._trouble = _Trouble()
             log.warning("archiving_waits", reason=error.message)
         elif now >= self._trouble.until:
             self._trouble.pause_s = min(self._trouble.pause_s * 2, LONGEST_PAUSE_S)
@@ -264,8 +265,7 @@ class Archive:
         self, video: Recorded, source: Source, folder: Path, notes: Sequence[Path]
     ) -> None:
         """Store what waits, batch by batch: one is on its way while the one before is written down.
-
-        What was on its way when the one before failed is stored again.
+        What was on its way when that failed is stored again.
         """
         size = self.uploads * BATCH_PER_UPLOAD
         before: asyncio.Task[_Batch] | None = None
@@ -289,7 +289,7 @@ class Archive:
         batch = _Batch(
             [item for item in items if item.note.msn <= video.last.get(item.rendition, -1)]
         )
-        # After the first, those that wait for their turn are not tried: each may take a minute.
+        # After a round of nothing else, those that wait are not tried: each may take a minute.
         failures: list[Unavailable] = []
         results = await asyncio.gather(
             *(self._upload(video, folder, item, failures) for item in fresh), return_exceptions=True
@@ -310,6 +310,8 @@ class Archive:
         if batch.stored:
             await self._write_down(video, source, folder, batch.stored)
         await asyncio.to_thread(_remove, batch.done)
+        if batch.done:
+            self._moved_at = time.monotonic()
         if batch.failure is not None:
             raise batch.failure
 
@@ -318,7 +320,7 @@ class Archive:
     ) -> bool:
         """Store one segment; False when it is damaged. Raises Unavailable."""
         async with self._slots:
-            if failures:
+            if len(failures) >= self.uploads:
                 raise failures[0]
             began = time.perf_counter()
             try:

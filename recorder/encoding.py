@@ -24,6 +24,7 @@ MOST_FPS = 60.0
 PEAK = 1.2
 SOUND_RATE, SOUND_BITRATE = 48_000, 160_000
 #: Light as HLG or PQ means it becomes light as every screen shows it.
+_WIDE = {"color_primaries": "bt2020", "colorspace": "bt2020nc"}
 _TONE_MAP = (
     ("zscale", {"t": "linear", "npl": 100}),
     ("format", {"pix_fmts": "gbrpf32le"}),
@@ -108,6 +109,8 @@ def _pictures(stream: graphs.Stream, picture: Picture, planned: Plan) -> list[gr
         stream = stream.filter("fps", MOST_FPS)
     best = planned.rungs[0]
     if picture.is_hdr:
+        if not picture.knows_colours:
+            stream = stream.filter("setparams", **_WIDE)
         # On as few pixels as are needed: it costs more than all the rest.
         stream = stream.filter("scale", best.width, best.height, flags="bicubic")
         for name, options in _TONE_MAP:
@@ -118,11 +121,22 @@ def _pictures(stream: graphs.Stream, picture: Picture, planned: Plan) -> list[gr
         split = stream.filter_multi_output("split", len(planned.rungs))
         streams = [split[number] for number in range(len(planned.rungs))]
     return [
-        each.filter("scale", rung.width, rung.height, flags="bicubic")
+        each.filter("scale", rung.width, rung.height, flags="bicubic", **_matrix(picture))
         .filter("setsar", 1)
         .filter("format", "yuv420p")
         for each, rung in zip(streams, planned.rungs, strict=True)
     ]
+
+
+def _matrix(picture: Picture) -> dict[str, str]:
+    """What players take a picture for that does not say what its colours are: by its size.
+
+    It is said of every rendition, or the smaller ones would be shown in other colours; and RGB becomes YUV by it.
+    """
+    if picture.knows_colours or picture.is_hdr:
+        return {}
+    name = "bt709" if min(picture.width, picture.height) >= 720 else "smpte170m"
+    return {"in_color_matrix": name, "out_color_matrix": name}
 
 
 def _picture(rung: Rung) -> dict[str, str | int]:

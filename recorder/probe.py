@@ -59,7 +59,10 @@ def demuxer(head: bytes) -> str | None:
 
 @dataclass(frozen=True)
 class Picture:
-    """A video stream. Width and height as they are to be shown, in square pixels."""
+    """A video stream. Width and height as they are to be shown, in square pixels.
+
+    `knows_colours`: the file says what its numbers mean as colours, all that is needed of it.
+    """
 
     index: int
     codec: str
@@ -68,6 +71,7 @@ class Picture:
     frame_rate: float
     is_hdr: bool = False
     is_interlaced: bool = False
+    knows_colours: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,9 @@ _SIZE = re.compile(r", (\d+)x(\d+)(?: \[SAR (\d+):(\d+) DAR)?")
 _RATE = re.compile(r", ([\d.]+)(k?) fps")
 _TBR = re.compile(r", ([\d.]+)(k?) tbr")
 _ROTATION = re.compile(r"rotation of (-?[\d.]+) degrees")
+#: Of a pixel format: range, matrix/primaries/transfer (one word where they are the same), order of fields.
+_COLOURS = re.compile(r", \w+\(([^)]*)\), \d+x\d+")
+_NO_COLOURS = ("tv", "pc", "progressive")
 _HDR = ("smpte2084", "arib-std-b67")
 _FIELDS = ("top first", "bottom first", "top coded first", "bottom coded first")
 
@@ -155,15 +162,27 @@ def _picture(index: int, codec: str, rest: str) -> Picture | None:
         width = round(width * int(size[3]) / int(size[4]))
     rate = _RATE.search(rest) or _TBR.search(rest)
     frame_rate = float(rate[1]) * (1000 if rate[2] else 1) if rate else 0.0
+    is_hdr = any(name in rest for name in _HDR)
     return Picture(
         index,
         codec,
         width,
         height,
         frame_rate,
-        is_hdr=any(name in rest for name in _HDR),
+        is_hdr=is_hdr,
         is_interlaced=any(name in rest for name in _FIELDS),
+        knows_colours=_knows_colours(rest, all_of_them=is_hdr),
     )
+
+
+def _knows_colours(rest: str, *, all_of_them: bool) -> bool:
+    """Whether the matrix is named that made YUV of the picture; where light is mapped, the primaries too."""
+    found = _COLOURS.search(rest)
+    words = found[1].split(", ") if found else []
+    named = [word for word in words if word not in (*_NO_COLOURS, *_FIELDS)]
+    matrix, *more = named[0].split("/") if named else ("unknown",)
+    # What is RGB still has to be given a matrix.
+    return matrix not in ("unknown", "gbr") and not (all_of_them and "unknown" in more)
 
 
 def check(probe: Probe) -> None:
@@ -179,7 +198,12 @@ def check(probe: Probe) -> None:
             )
         if min(picture.width, picture.height) < 16:
             raise Refused("picture_too_small", "The picture has fewer than 16 pixels on a side.")
-    if probe.duration_s > LONGEST_S:
+    check_length(probe.duration_s)
+
+
+def check_length(seconds: float) -> None:
+    """Raise Refused for what is longer than we transcode."""
+    if seconds > LONGEST_S:
         raise Refused("too_long", f"This is longer than {LONGEST_S / 3600:.0f} hours.")
 
 

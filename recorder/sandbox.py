@@ -73,6 +73,8 @@ class Confined:
         self.stdout = process.stdout
         self._process = process
         self._on_line = on_line
+        self._clock = asyncio.timeout(None)
+        self._began = asyncio.get_running_loop().time()
         self._reading = asyncio.create_task(self._read_stderr(), name="confined-stderr")
 
     async def _read_stderr(self) -> None:
@@ -90,6 +92,16 @@ class Confined:
             text = line.decode("utf-8", "replace").rstrip()[:1000]
             self.tail.append(text)
             self._on_line(text)
+
+    def clock(self, wall_s: float) -> asyncio.Timeout:
+        """What ends the block in which it runs."""
+        self._clock = asyncio.timeout_at(self._began + wall_s)
+        return self._clock
+
+    def allow(self, wall_s: float) -> None:
+        """It may take so long in all, instead of what it was given before."""
+        if not self._clock.expired():
+            self._clock.reschedule(self._began + wall_s)
 
     async def wait(self) -> int:
         """Its exit status, once its stderr has been read to the end."""
@@ -130,11 +142,11 @@ async def confined(
     )
     running = Confined(process, on_line)
     try:
-        async with asyncio.timeout(limits.wall_s) as clock:
+        async with running.clock(limits.wall_s) as clock:
             yield running
     except TimeoutError:
         if not clock.expired():
             raise
-        raise TooLong(f"longer than {limits.wall_s:.0f} s") from None
+        raise TooLong("its time is up") from None
     finally:
         await running.close()

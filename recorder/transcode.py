@@ -11,8 +11,7 @@ import os
 import shutil
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -33,45 +32,26 @@ from core.storage import Storage
 from recorder import encoding, probe
 from recorder.encoding import Plan
 from recorder.jobs import Failure, Outcome, Work
+from recorder.making import AUDIO, FETCHED, Making, Rendition
 from recorder.probe import Probe
 from recorder.refusals import Refused
 from recorder.sandbox import Limits, TooLong, confined
-from recorder.splitter import Assembler, Splitter, codecs
-from recorder.timeline import Entry, Timeline, bandwidth
+from recorder.timeline import Timeline, bandwidth
 from recorder.workers import Task
 
 log = logger(__name__)
 
-AUDIO = "audio"
-#: Of the way: fetching, then encoding.
-FETCHED = 0.1
-#: Segments of one rendition that are on their way to the storage; more make ffmpeg wait.
-AT_ONCE = 4
-READ_BYTES = 256 * 1024
-PROBE = Limits(wall_s=60, cpu_s=60)
+#: The clock on the wall also runs while a busy machine does something else.
+PROBE = Limits(wall_s=300, cpu_s=60)
 PROBE_LINES = 5000
-#: What encoding may take for each second of the file, and at least.
+#: What encoding may take for each second that there is of the video, and at least.
 SLOWEST, LEAST_S = 30, 900
-#: For a file that does not say how long it is.
-UNKNOWN_S = 2 * 3600
 #: Left free on the disk beside the file.
 SPARE_BYTES = 512 * 1024 * 1024
-#: Numbers of an attempt's segments; no video of ours has as many.
-ATTEMPT_SEGMENTS = 1_000_000
-
-
-@dataclass
-class Rendition:
-    """One rendition as far as it is made."""
-
-    name: str
-    codecs: str = ""
-    entries: list[Entry] = field(default_factory=list)
-
-    @property
-    def end_s(self) -> float:
-        """Its length so far."""
-        return self.entries[-1].end_s if self.entries else 0.0
+_NO_ROOM = "There is no room to process this file on the server just now."
+#: ffmpeg's status when a signal ended it: the only one that it gets says that its processor time is up.
+_BY_SIGNAL = 255
+_NO_MEMORY = "Cannot allocate memory"
 
 
 @dataclass(frozen=True)
@@ -92,9 +72,13 @@ class Transcode:
             forced = probe.demuxer(os.pread(fd, 512, 0))
             found = await self._look(fd, forced)
             planned = encoding.plan(found)
-            making = _Making(self.storage, task, video.id, video.created_at, found, planned)
-            await self._encode(making, fd, forced)
-        renditions = making.finished()
+            making = Making(self.storage, task, video.id, video.created_at, found, planned)
+            try:
+                await self._encode(making, fd, forced)
+                renditions = making.finished()
+            except BaseException:
+                await making.discard()
+                raise
         await _tidy(self.storage, video.id, task.work.generation, renditions)
         result = {"duration_s": renditions[0].end_s, "renditions": [r.name for r in renditions]}
 
@@ -114,16 +98,25 @@ class Transcode:
     async def _fetch(self, task: Task, upload: Upload, path: Path) -> None:
         """The uploaded file, put together on disk. Raises Unavailable where there is no room for it."""
         if shutil.disk_usage(task.scratch).free < upload.size + SPARE_BYTES:
-            raise Unavailable("There is no room to process this file on the server just now.")
+            raise Unavailable(_NO_ROOM)
         if not upload.size:
             raise Refused("empty_file", "This file is empty.")
         with path.open("wb") as file:
+
+            def write(data: bytes) -> None:
+                file.write(data)
+                # A disk that is full says so here, not when the file is closed.
+                file.flush()
+
             for chunk in upload.chunks:
                 try:
                     data = await self.storage.get(chunk["key"])
                 except NotFound as error:
                     raise Refused("upload_gone", "The uploaded file is gone.") from error
-                await asyncio.to_thread(file.write, data)
+                try:
+                    await asyncio.to_thread(write, data)
+                except OSError as error:
+                    raise Unavailable(_NO_ROOM) from error
                 task.progress = FETCHED * file.tell() / upload.size
             if file.tell() != upload.size:
                 raise Refused("upload_gone", "Parts of the uploaded file are gone.")
@@ -148,17 +141,17 @@ class Transcode:
         probe.check(found)
         return found
 
-    async def _encode(self, making: _Making, fd: int, forced: str | None) -> None:
+    async def _encode(self, making: Making, fd: int, forced: str | None) -> None:
         os.lseek(fd, 0, os.SEEK_SET)
-        length_s = making.probe.duration_s or UNKNOWN_S
-        longest = round(LEAST_S + SLOWEST * length_s)
-        limits = Limits(wall_s=longest, cpu_s=longest * (os.cpu_count() or 1))
+        longest = round(LEAST_S + SLOWEST * probe.LONGEST_S)
+        limits = Limits(wall_s=LEAST_S, cpu_s=longest * (os.cpu_count() or 1))
         pipes = [os.pipe() for _ in range(making.plan.outputs)]
         writes = [write for _, write in pipes]
         words = encoding.command(self.ffmpeg, making.probe, making.plan, fd, forced, writes)
         readers: list[asyncio.Task[None]] = []
         try:
             async with confined(words, limits, pass_fds=(fd, *writes)) as encoder:
+                making.on_seconds = lambda made: encoder.allow(LEAST_S + SLOWEST * made)
                 for write in writes:
                     os.close(write)
                 writes.clear()
@@ -179,10 +172,8 @@ class Transcode:
             for number in (*writes, *(read for read, _ in pipes)):
                 os.close(number)
         log.info("encoded", job=making.task.work.id, status=status, stderr=tail[-3:])
-        if status < 0 or status > 128:
-            raise Refused("too_demanding", "Encoding this file takes more than this server gives.")
-        if not making.seconds:
-            raise Refused("unreadable", "Nothing in this file could be decoded.")
+        if (refused := refusal(status, tail, making.seconds)) is not None:
+            raise refused
 
     async def undo(self, session: AsyncSession, work: Work, failure: Failure) -> None:
         """The video has failed, and says why."""
@@ -193,118 +184,14 @@ class Transcode:
         )
 
 
-class _Making:
-    """The renditions of one attempt while they are made."""
-
-    def __init__(
-        self,
-        storage: Storage,
-        task: Task,
-        video_id: int,
-        created_at: datetime,
-        found: Probe,
-        planned: Plan,
-    ) -> None:
-        self.task = task
-        self.probe = found
-        self.plan = planned
-        self._storage = storage
-        self._video_id = video_id
-        self._created_at = created_at
-        self._first = task.work.generation * ATTEMPT_SEGMENTS
-        self._init_name = f"init-{task.work.generation}.mp4"
-        self._renditions = {name: Rendition(name) for name in planned.names}
-        if planned.rungs and planned.has_sound:
-            self._renditions[AUDIO] = Rendition(AUDIO)
-
-    @property
-    def seconds(self) -> float:
-        """How much the best rendition has."""
-        return self._renditions[self.plan.names[0]].end_s
-
-    def finished(self) -> list[Rendition]:
-        """All of them, in the order of the plan. Raises Refused when something is missing."""
-        found = [each for each in self._renditions.values() if each.entries]
-        lengths = {round(each.end_s) for each in found if each.name != AUDIO}
-        if len(lengths) > 1 or not all(self._renditions[name].entries for name in self.plan.names):
-            raise Refused("unreadable", "This file could not be decoded to its end.")
-        return found
-
-    async def read(self, name: str, pipe: int) -> None:
-        """Store what comes out of a rendition's pipe, which is this task's to close."""
-        loop = asyncio.get_running_loop()
-        stream = asyncio.StreamReader(limit=READ_BYTES)
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(pipe, "rb", 0)
-        )
-        splitter = Splitter()
-        assembler: Assembler | None = None
-        storing: set[asyncio.Task[None]] = set()
-        try:
-            while data := await stream.read(READ_BYTES):
-                for segment in splitter.feed(data):
-                    if assembler is None:
-                        assembler = await self._begin(name, splitter.init)
-                    while len(storing) >= AT_ONCE:
-                        storing = await _settled(storing, asyncio.FIRST_COMPLETED)
-                    puts = await asyncio.to_thread(self._take, name, assembler, segment)
-                    storing |= {asyncio.create_task(self._storage.put(*put)) for put in puts}
-                    self._tell(name)
-            if storing:
-                await _settled(storing, asyncio.ALL_COMPLETED)
-        except ValueError as error:
-            raise Refused("unreadable", "This file could not be encoded.") from error
-        finally:
-            transport.close()
-            for put in storing:
-                put.cancel()
-            await asyncio.gather(*storing, return_exceptions=True)
-
-    async def _begin(self, name: str, init: bytes) -> Assembler:
-        assembler = Assembler(init)
-        self._renditions[name].codecs = codecs(assembler.init)
-        await self._storage.put(self._key(name, self._init_name), init)
-        if self._has_sibling(name) and assembler.sound_init:
-            self._renditions[AUDIO].codecs = "mp4a.40.2"
-            await self._storage.put(self._key(AUDIO, self._init_name), assembler.sound_init)
-        return assembler
-
-    def _has_sibling(self, name: str) -> bool:
-        """The sound alone is made of the best rendition's segments, so that they are cut alike."""
-        return name == self.plan.names[0] and AUDIO in self._renditions
-
-    def _key(self, rendition: str, file: str) -> str:
-        return f"videos/{self._video_id}/{rendition}/{file}"
-
-    def _take(self, name: str, assembler: Assembler, segment: bytes) -> list[tuple[str, bytes]]:
-        """A segment into the timeline: the objects to store for it."""
-        sound, length_s = assembler.take(segment)
-        puts = [self._add(name, segment, length_s)]
-        if self._has_sibling(name) and sound:
-            puts.append(self._add(AUDIO, sound, length_s))
-        return puts
-
-    def _add(self, name: str, data: bytes, length_s: float) -> tuple[str, bytes]:
-        rendition = self._renditions[name]
-        msn = self._first + len(rendition.entries)
-        wall = self._created_at + timedelta(seconds=rendition.end_s)
-        rendition.entries.append(
-            Entry(msn, rendition.end_s, length_s, len(data), self._init_name, False, wall)
-        )
-        return self._key(name, f"{msn}.m4s"), data
-
-    def _tell(self, name: str) -> None:
-        if name == self.plan.names[0] and self.probe.duration_s:
-            share = min(1.0, self.seconds / self.probe.duration_s)
-            self.task.progress = FETCHED + (0.99 - FETCHED) * share
-
-
-async def _settled(tasks: set[asyncio.Task[None]], when: str) -> set[asyncio.Task[None]]:
-    """Wait for some of `tasks`: those that are left. Raises what one of them did."""
-    done, left = await asyncio.wait(tasks, return_when=when)
-    for task in done:
-        task.result()
-    return left
+def refusal(status: int, tail: Sequence[str], seconds: float) -> Refused | None:
+    """What an encoder's end means that made `seconds`: None for a video, of all or of what there is."""
+    starved = status != 0 and any(_NO_MEMORY in line for line in tail)
+    if status < 0 or status == _BY_SIGNAL or starved:
+        return Refused("too_demanding", "Encoding this file takes more than this server gives.")
+    if not seconds:
+        return Refused("unreadable", "Nothing in this file could be decoded.")
+    return None
 
 
 async def _tidy(

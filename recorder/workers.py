@@ -65,13 +65,16 @@ class Craft(Protocol):
 
 
 @dataclass(frozen=True)
-class _Metrics:
+class JobMetrics:
+    """What one process counts of its jobs."""
+
     ended: Counter
     seconds: Histogram
     waiting: Gauge
 
     @classmethod
-    def of(cls, metrics: Metrics) -> _Metrics:
+    def of(cls, metrics: Metrics) -> JobMetrics:
+        """Counted where the process's other figures are."""
         registry = metrics.registry
         return cls(
             Counter(
@@ -102,28 +105,28 @@ class Workers:
     folder: Path
     slots: int
     node: str
-    metrics: Metrics
+    metrics: JobMetrics
     heavy: frozenset[str] = frozenset()
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._name = f"{self.node}-{secrets.token_hex(4)}"
-        self._metrics = _Metrics.of(self.metrics)
-        self._folder = self.folder / self._name
+        # A folder below it for each job.
+        self.scratch = self.folder / self._name
         self._light = [kind for kind in self.crafts if kind not in self.heavy]
         one_more = self.slots and len(self._light) < len(self.crafts)
         self._places = self.slots + (1 if one_more else 0)
 
     async def run(self) -> None:
         """Work until cancelled; what is under way then is given back."""
-        self._folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        self.scratch.mkdir(parents=True, mode=0o700, exist_ok=True)
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self._places):
                     kinds = list(self.crafts) if number < self.slots else self._light
                     group.create_task(self._slot(number, kinds), name=f"worker-{number}")
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
     async def listen(self, bus: Bus) -> None:
         """Be woken by messages; runs until cancelled."""
@@ -139,26 +142,33 @@ class Workers:
         while True:
             with contextlib.suppress(Unavailable):
                 for state, count in (await self.queue.counts()).items():
-                    self._metrics.waiting.labels(state).set(count)
+                    self.metrics.waiting.labels(state).set(count)
             await asyncio.sleep(15)
 
     async def _slot(self, number: int, kinds: Sequence[str]) -> None:
         name = f"{self._name}-{number}"
         while True:
             obey_cancellation()
-            self._wake.clear()
             try:
-                work = await self.queue.claim(name, kinds)
+                await self._turn(name, kinds)
             except Unavailable:
                 await asyncio.sleep(RETRY_S)
-                continue
-            if work is None:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), POLL_S)
-                continue
-            # There may be more: another slot looks.
-            self._wake.set()
-            await self._attempt(work)
+            except Exception:
+                # Whatever it is, it does not end what else this process does.
+                log.exception("worker_stumbled")
+                await asyncio.sleep(RETRY_S)
+
+    async def _turn(self, name: str, kinds: Sequence[str]) -> None:
+        """One job, or a while without any."""
+        self._wake.clear()
+        work = await self.queue.claim(name, kinds)
+        if work is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_S)
+            return
+        # There may be more: another slot looks.
+        self._wake.set()
+        await self._attempt(work)
 
     async def _attempt(self, work: Work) -> None:
         """One attempt, and what becomes of it."""
@@ -173,7 +183,7 @@ class Workers:
                 outcome = await self._guarded(work, craft)
                 await self._settle(self.queue.finish(work, outcome))
                 result = "done"
-                self._metrics.seconds.labels(work.kind).observe(time.monotonic() - began)
+                self.metrics.seconds.labels(work.kind).observe(time.monotonic() - began)
         except Lost:
             result = "lost"
         except asyncio.CancelledError:
@@ -182,7 +192,7 @@ class Workers:
             raise
         except Exception as error:
             result = await self._failed(work, craft, error)
-        self._metrics.ended.labels(work.kind, result).inc()
+        self.metrics.ended.labels(work.kind, result).inc()
         log.info("job_ended", job=work.id, kind=work.kind, result=result)
 
     async def _failed(self, work: Work, craft: Craft, error: Exception) -> str:
@@ -211,7 +221,7 @@ class Workers:
 
     async def _guarded(self, work: Work, craft: Craft) -> Outcome:
         """Do the job for as long as it is ours. Raises Lost when it no longer is."""
-        scratch = self._folder / str(work.id)
+        scratch = self.scratch / str(work.id)
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(mode=0o700)
         task = Task(work, scratch)

@@ -22,7 +22,7 @@ from recorder.job_requests import JobRequests
 from recorder.jobs import Queue
 from recorder.timeline import Entry, Timeline
 from recorder.upload_requests import UploadRequests
-from recorder.workers import Craft, Workers
+from recorder.workers import Craft, JobMetrics, Workers
 from tests.harness import eventually_async
 from tests.packager_kit import Published
 
@@ -95,7 +95,7 @@ class Running:
     @asynccontextmanager
     async def workers(self, folder: Path, slots: int = 1) -> AsyncIterator[Workers]:
         """Workers that end with the block."""
-        workers = Workers(self.queue, self.crafts, folder, slots, "test", Metrics())
+        workers = Workers(self.queue, self.crafts, folder, slots, "test", JobMetrics.of(Metrics()))
         tasks = [asyncio.create_task(workers.run()), asyncio.create_task(workers.listen(self.bus))]
         try:
             yield workers

@@ -12,7 +12,7 @@ from sqlalchemy.orm import defer, load_only
 
 from api.clips.schemas import ClipsQuery, ClipView
 from api.people import people
-from api.videos.sight import is_open
+from api.videos.sight import is_open, not_suspended
 from core.db.models import ChatBan
 from core.db.video_models import LISTED_CLIP, Clip, Video, VideoStatus
 from core.errors import NotFound
@@ -26,9 +26,11 @@ _SEEN = (
 def listed_clips(
     asked: ClipsQuery, *, channel_id: int | None, creator_id: int | None
 ) -> Select[Clip]:
-    """Clips that play, as asked for."""
-    query = select(Clip).where(LISTED_CLIP, ~Clip.suspended)
-    if channel_id is not None:
+    """Clips that play, as asked for; `channel_id` is not suspended."""
+    query = select(Clip).where(LISTED_CLIP)
+    if channel_id is None:
+        query = query.where(not_suspended(Clip.channel_id))
+    else:
         query = query.where(Clip.channel_id == channel_id)
     if creator_id is not None:
         query = query.where(Clip.creator_id == creator_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 from sqlalchemy import func, select
@@ -99,6 +99,9 @@ class MessageView(Model):
     id: str
     at: datetime
     text: str
+    emotes: list[dict[str, Any]] = Field(
+        description="Where it has emotes, as chat says it (docs/protocols/chat.md)."
+    )
     kind: str
     deleted_at: datetime | None
     deleted_by: Person | None
@@ -110,6 +113,7 @@ class MessageView(Model):
             id=str(row.id),
             at=row.at,
             text=row.text,
+            emotes=row.data.get("emotes", []),
             kind=str(row.data.get("kind", "chat")),
             deleted_at=row.deleted_at,
             deleted_by=people.get(row.deleted_by),

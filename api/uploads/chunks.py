@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -26,6 +27,8 @@ from core.storage import Storage
 
 log = logger(__name__)
 
+# What may be received at the same time by one process; each takes some 16 MB.
+RECEIVING_AT_ONCE = 48
 CHUNK_BYTES = 8 * 1024 * 1024
 #: A last chunk smaller than this is taken up again, so that small requests do not make countless objects.
 SMALLEST_BYTES = 1024 * 1024
@@ -67,6 +70,8 @@ class Receiver:
         # end), and one that a larger one takes the place of.
         self._new: list[str] = []
         self._replaced: list[str] = []
+        self._silence: asyncio.Timeout | None = None
+        self._gives_way = False
 
     async def take(self, body: StreamReader) -> int:
         """Store the body; how many bytes of the upload there are then.
@@ -80,6 +85,8 @@ class Receiver:
         except (ClientError, ConnectionError, web.RequestPayloadError, TimeoutError):
             if self.checksum is None:
                 await self._keep()
+            if self._gives_way:
+                raise _another() from None
             raise
         except TooMuch:
             await self._remove(self._new)
@@ -90,8 +97,17 @@ class Receiver:
         await self._keep()
         return self.received
 
+    def give_way(self) -> None:
+        """Somebody else goes on with this upload: end with what has come. `take` raises Conflict."""
+        self._gives_way = True
+        if self._silence is not None:
+            self._silence.reschedule(asyncio.get_running_loop().time())
+
     async def _keep(self) -> None:
         """Store and write down what has come."""
+        if self.received + len(self._buffer) == self._kept:
+            # Nothing but a last chunk that was taken up.
+            return
         await self._store()
         await self._write_down()
 
@@ -109,8 +125,9 @@ class Receiver:
 
     async def _read(self, body: StreamReader) -> None:
         while True:
-            async with asyncio.timeout(SILENCE_S):
+            async with asyncio.timeout(0 if self._gives_way else SILENCE_S) as self._silence:
                 data = await body.read(READ_BYTES)
+            self._silence = None
             if not data:
                 return
             if self.received + len(self._buffer) + len(data) > self.size:
@@ -143,7 +160,10 @@ class Receiver:
             Upload.received == self._kept,
             Upload.state == UploadState.RECEIVING,
         )
+        # Whole in the same moment: we may be killed before anybody is told.
+        whole = self.received == self.size
         values = {
+            "state": UploadState.COMPLETE if whole else UploadState.RECEIVING,
             "received": self.received,
             "chunks": self.chunks,
             "expires_at": datetime.now(UTC) + self.life,
@@ -154,7 +174,7 @@ class Receiver:
             )
         if changed is None:
             await self._remove(self._new)
-            raise Conflict("Another request goes on with this upload.", code="offset_conflict")
+            raise _another()
         self._kept = self.received
         self._new.clear()
         await self._remove(self._replaced)
@@ -166,3 +186,45 @@ class Receiver:
         except Unavailable as error:
             # They go with the upload.
             log.warning("chunks_stay", reason=error.message)
+
+
+def _another() -> Conflict:
+    return Conflict("Another request goes on with this upload.", code="offset_conflict")
+
+
+class Receiving:
+    """The bodies that one process takes in: some at once, and of one upload one.
+
+    The last to come has the word: of a connection that broke the server hears later than its client,
+    who comes back meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[UUID, tuple[Receiver, asyncio.Event]] = {}
+
+    async def make_way(self, upload_id: UUID) -> bool:
+        """End what is being received of an upload; whether there was anything."""
+        known = self._running.get(upload_id)
+        if known is None:
+            return False
+        receiver, over = known
+        receiver.give_way()
+        await over.wait()
+        return True
+
+    @asynccontextmanager
+    async def place(self, receiver: Receiver) -> AsyncIterator[None]:
+        """A place among those that are received. Raises Unavailable, Conflict (`offset_conflict`)."""
+        if len(self._running) >= RECEIVING_AT_ONCE:
+            raise Unavailable(
+                "Too many files arrive at once. Try again in a moment.", retry_after=5
+            )
+        if receiver.upload_id in self._running:
+            raise _another()
+        over = asyncio.Event()
+        self._running[receiver.upload_id] = receiver, over
+        try:
+            yield
+        finally:
+            del self._running[receiver.upload_id]
+            over.set()

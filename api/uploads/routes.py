@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,7 @@ from api.uploads.schemas import Uploads, UploadView
 from api.videos.schemas import VideoBody
 from core.db.models import Channel
 from core.db.video_models import Upload, UploadState
-from core.errors import Conflict, DomainError, Invalid, Unavailable
+from core.errors import Conflict, DomainError, Invalid
 from core.http import error_body
 from core.logs import logger
 
@@ -31,9 +30,6 @@ log = logger(__name__)
 
 uploads = Operations("Uploads")
 
-# What may be received at the same time by one process; each takes some 16 MB.
-RECEIVING_AT_ONCE = 48
-NAME_LENGTH = 200
 # Of Upload-Metadata, what is about the video; the rest is the client's own.
 _FIELDS = ("title", "description", "category", "language", "visibility", "published_at")
 _NOT_FOUND = {HTTPStatus.NOT_FOUND: ("upload_not_found",)}
@@ -89,7 +85,7 @@ async def create_upload(call: Call[None, None]) -> web.StreamResponse:
             if channel is not None:
                 fields["visibility"] = channel.video_visibility
         answer = await ask(call, "upload.begin", fields=fields)
-        name = given.get("filename", "")[:NAME_LENGTH]
+        name = tus.file_name(given)
         row = acts.begun(call.actor, int(answer["video_id"]), name, size, life)
         session.add(row)
     more = {"Location": f"{PREFIX}/uploads/{row.id}", "Upload-Video": str(row.video_id)}
@@ -103,9 +99,8 @@ def _fields(given: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {name: given[name] for name in _FIELDS if given.get(name)}
     if given.get("tags"):
         values["tags"] = [tag.strip() for tag in given["tags"].split(",") if tag.strip()]
-    if "title" not in values and given.get("filename"):
-        stem = given["filename"].rpartition(".")[0] or given["filename"]
-        values["title"] = stem.replace("_", " ").strip()[:100] or "Video"
+    if "title" not in values and (name := tus.file_name(given)):
+        values["title"] = acts.title_of(name)
     try:
         # Dates come as text.
         return VideoBody.model_validate(values, strict=False).changes()
@@ -159,6 +154,9 @@ async def continue_upload(call: Call[None, None]) -> web.StreamResponse:
     offset, checksum = tus.number(headers, "Upload-Offset"), tus.checksum(headers)
     async with call.api.database.session() as session:
         row = await acts.find(session, call.actor, call.path["upload"])
+    if await call.api.receiving.make_way(row.id):
+        async with call.api.database.session() as session:
+            row = await acts.find(session, call.actor, call.path["upload"])
     if _is_over(row):
         return _gone()
     if offset != row.received:
@@ -215,13 +213,11 @@ async def _receive(
 ) -> web.StreamResponse:
     """The request's body into the upload; at its end, the job that makes a video of it."""
     api = call.api
-    if api.receiving.locked():
-        raise Unavailable("Too many files arrive at once. Try again in a moment.", retry_after=5)
     life = timedelta(seconds=api.settings.upload_expires_s)
     receiver = Receiver(
         api.database, api.storage, row.id, row.size, row.chunks, row.received, life, checksum
     )
-    async with api.receiving:
+    async with api.receiving.place(receiver):
         try:
             received = await receiver.take(call.request.content)
         except BadChecksum:
@@ -237,12 +233,6 @@ async def _receive(
 
 async def _complete(call: AnyCall, row: Upload) -> None:
     """All of it is here. Where recorder is away, the sweep asks it again."""
-    async with call.api.database.session() as session:
-        await session.execute(
-            update(Upload)
-            .where(Upload.id == row.id, Upload.received == Upload.size)
-            .values(state=UploadState.COMPLETE)
-        )
     try:
         await ask(call, "upload.complete", upload_id=str(row.id), video_id=row.video_id)
     except DomainError as error:
@@ -278,8 +268,3 @@ def _answer(
     status: int, offset: int, expires_at: datetime, more: Mapping[str, str]
 ) -> web.StreamResponse:
     return web.Response(status=status, headers={**_headers(offset, expires_at), **more})
-
-
-def receiving() -> asyncio.Semaphore:
-    """How many bodies one process receives at once."""
-    return asyncio.Semaphore(RECEIVING_AT_ONCE)

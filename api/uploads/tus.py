@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ _DIGESTS: Mapping[str, Callable[[], Any]] = {
 }
 ALGORITHMS = ",".join(_DIGESTS)
 _DIGITS = 15
+NAME_LENGTH = 200
 
 
 @dataclass
@@ -83,6 +85,12 @@ def metadata(headers: Mapping[str, str]) -> dict[str, str]:
             raise Invalid("Upload-Metadata names something twice.", code="invalid_metadata")
         found[name] = text
     return found
+
+
+def file_name(given: Mapping[str, str]) -> str:
+    """`filename` of Upload-Metadata, as much of it as can be shown."""
+    name = unicodedata.normalize("NFC", given.get("filename", ""))
+    return "".join(letter for letter in name if letter.isprintable()).strip()[:NAME_LENGTH]
 
 
 def expires(at: datetime) -> str:

@@ -10,10 +10,11 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from api import names
 from core.access import Action, Actor, ChannelRef, authorize
 from core.db.models import Channel, SuspensionScope
 from core.db.video_models import Job, Upload, UploadState, Video
-from core.errors import Forbidden, NotFound, RateLimited
+from core.errors import Forbidden, Invalid, NotFound, RateLimited
 from core.settings import Settings
 from core.suspensions import standing
 
@@ -32,12 +33,12 @@ async def admit(session: AsyncSession, actor: Actor, size: int, settings: Settin
     # the video meanwhile, which refers to this row.
     mine = select(Channel.id).where(Channel.id == actor.id)
     await session.execute(mine.with_for_update(key_share=True))
-    open_ones = (
-        Upload.user_id == actor.id,
-        Upload.state == UploadState.RECEIVING,
-        Upload.expires_at > func.now(),
+    arriving = (Upload.state == UploadState.RECEIVING) & (Upload.expires_at > func.now())
+    # One whose video is still to be made takes its room as a file.
+    waiting = (Upload.state == UploadState.COMPLETE) & (Upload.chunks != [])
+    query = select(func.count().filter(arriving), func.coalesce(func.sum(Upload.size), 0)).where(
+        Upload.user_id == actor.id, arriving | waiting
     )
-    query = select(func.count(), func.coalesce(func.sum(Upload.size), 0)).where(*open_ones)
     count, pending = (await session.execute(query)).one()
     if count >= settings.upload_parallel:
         raise RateLimited(
@@ -53,6 +54,16 @@ async def admit(session: AsyncSession, actor: Actor, size: int, settings: Settin
             settings.upload_quota_bytes
         ):
             raise Forbidden("This does not fit into your storage.", code="quota_exceeded")
+
+
+def title_of(name: str) -> str:
+    """What a video is called whose file has this name."""
+    stem = name.rpartition(".")[0] or name
+    try:
+        return names.clean_title(stem.replace("_", " ").strip()[: names.TITLE_LENGTH]) or "Video"
+    except Invalid:
+        # Letters that a title may not have: its owner did not choose it, and can.
+        return "Video"
 
 
 def begun(actor: Actor, video_id: int, name: str, size: int, life: timedelta) -> Upload:

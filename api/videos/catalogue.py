@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 
 from pydantic import Field
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api import audit, limits, pages
@@ -16,7 +17,6 @@ from api.recorder import ask
 from api.videos.area import NOT_FOUND, OWNERS, videos
 from api.videos.queries import (
     Row,
-    Selected,
     chat_role,
     find_video,
     has_words,
@@ -39,7 +39,7 @@ from api.videos.schemas import (
     VideosQuery,
     VideoView,
 )
-from api.videos.sight import listed, sight
+from api.videos.sight import listed, not_suspended, sight
 from core.access import Action, Actor, ChannelRef, allowed, authorize
 from core.db.video_models import Video, VideoPosition
 
@@ -74,31 +74,40 @@ async def list_videos(call: Call[None, VideosQuery]) -> VideoPage:
     asked = call.query
     column, ascending = _SORTS[asked.sort]
     async with call.api.database.session() as session:
-        query = _filtered(select_videos().where(listed()), asked)
-        if asked.channel is not None:
+        if asked.channel is None:
+            whose = not_suspended(Video.channel_id)
+        else:
             channel = await find_channel(session, asked.channel)
-            query = query.where(Video.channel_id == channel.id)
+            if channel.suspended:
+                return VideoPage(items=[], next_cursor=None)
+            whose = Video.channel_id == channel.id
         await plan_anew(session)
-        rows, cursor = await pages.fetch(
-            session, query, asked, f"videos:{asked.sort}", column, Video.id, ascending=ascending
+        rows, cursor = await pages.fetch_narrow(
+            session,
+            select_videos(),
+            [listed(), whose, *_filters(asked)],
+            asked,
+            f"videos:{asked.sort}",
+            column,
+            Video.id,
+            ascending=ascending,
         )
         found = await rows_of(session, [row.Video for row in rows])
     now = datetime.now(UTC)
     return VideoPage(items=[view(call, row, now) for row in found], next_cursor=cursor)
 
 
-def _filtered(query: Selected, asked: VideosQuery) -> Selected:
+def _filters(asked: VideosQuery) -> Iterator[ColumnElement[bool]]:
     if asked.category is not None:
-        query = query.where(func.lower(Video.category) == asked.category.lower())
+        yield func.lower(Video.category) == asked.category.lower()
     if asked.tag is not None:
-        query = query.where(Video.tags.contains([asked.tag]))
+        yield Video.tags.contains([asked.tag])
     if asked.language is not None:
-        query = query.where(Video.language == asked.language)
+        yield Video.language == asked.language
     if asked.kind is not None:
-        query = query.where(Video.kind == asked.kind)
+        yield Video.kind == asked.kind
     if asked.q is not None:
-        query = query.where(has_words(asked.q))
-    return query
+        yield has_words(asked.q)
 
 
 def view(call: AnyCall, row: Row, now: datetime) -> VideoView:

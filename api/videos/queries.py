@@ -70,7 +70,7 @@ def has_words(words: str) -> ColumnElement[bool]:
     cleaned = (word.translate(_UNQUOTABLE).strip() for word in words.split())
     quoted = [f"'{word}'" for word in cleaned if word][:MOST_WORDS]
     wanted = func.to_tsquery(_SIMPLE, " & ".join(quoted) + ":*" if quoted else "")
-    found: ColumnElement[bool] = func.to_tsvector(_SIMPLE, Video.title).op("@@")(wanted)
+    found: ColumnElement[bool] = Video.words.op("@@")(wanted)
     return found
 
 

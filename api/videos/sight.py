@@ -14,9 +14,11 @@ from datetime import datetime
 from enum import Enum
 
 from sqlalchemy import ColumnElement, and_, func, or_
+from sqlalchemy.orm import InstrumentedAttribute
 
-from core.db.models import Visibility
+from core.db.models import SuspensionScope, Visibility
 from core.db.video_models import LISTED, Video, VideoStatus
+from core.suspensions import suspended_users
 
 _PLAYABLE = (VideoStatus.LIVE, VideoStatus.READY)
 _OPEN = (Visibility.PUBLIC, Visibility.UNLISTED)
@@ -53,8 +55,15 @@ def sight(video: Video, viewer_id: int | None, now: datetime) -> Sight | None:
 
 
 def listed() -> ColumnElement[bool]:
-    """What the catalogue shows to everybody, in the words of its partial indexes."""
-    return and_(LISTED, Video.published_at <= func.now(), ~Video.suspended)
+    """What the catalogue shows to everybody, in the words of its partial indexes, unless its channel is
+    suspended.
+    """
+    return and_(LISTED, Video.published_at <= func.now())
+
+
+def not_suspended(channel_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """Whether the channel of a list's row is not."""
+    return channel_id.not_in(suspended_users(func.now(), *SuspensionScope))
 
 
 def watchable(viewer_id: int) -> ColumnElement[bool]:
@@ -63,7 +72,7 @@ def watchable(viewer_id: int) -> ColumnElement[bool]:
         Video.visibility.in_(_OPEN),
         Video.status.in_(_PLAYABLE),
         Video.published_at <= func.now(),
-        ~Video.suspended,
+        not_suspended(Video.channel_id),
     )
     there = and_(Video.trashed_at.is_(None), Video.purged_at.is_(None))
     return and_(there, or_(anybody, Video.channel_id == viewer_id))

@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import REAL, Double, ForeignKey, Identity, Index, Integer, func, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import REAL, Computed, Double, ForeignKey, Identity, Index, Integer, func, text
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from core.db.models import Base, Json, SuspensionScope, Visibility, one_of
@@ -81,6 +81,35 @@ UNGUESSABLE_ID = text(
     "('x' || left(gen_random_uuid()::text, 4) || right(gen_random_uuid()::text, 12))::bit(64)::bigint"
     " & (1::bigint << 62) - 1"
 )
+#: What filters ask of a video, beside its category.
+FILTERED = ["kind", "language", "tags", "words"]
+
+
+def _listed(name: str, column: str) -> list[Index]:
+    """The catalogue in one order: of the site, of a channel, of a category."""
+    keys = (text(f"{column} desc"), text("id desc"))
+    filtered = FILTERED if column == "published_at" else ["published_at", *FILTERED]
+    return [
+        Index(
+            f"ix_videos_listed_{name}",
+            *keys,
+            postgresql_where=LISTED,
+            postgresql_include=["channel_id", *filtered],
+        ),
+        Index(
+            f"ix_videos_listed_channel_{name}",
+            "channel_id",
+            *keys,
+            postgresql_where=LISTED,
+            postgresql_include=filtered,
+        ),
+        Index(
+            f"ix_videos_listed_category_{name}",
+            func.lower(text("category")),
+            *keys,
+            postgresql_where=LISTED,
+        ),
+    ]
 
 
 # --- written by recorder --------------------------------------------------------------------------
@@ -97,45 +126,11 @@ class Video(Base):
         one_of("kind", VideoKind),
         one_of("status", VideoStatus),
         one_of("visibility", Visibility),
-        # The catalogue, of the site and of a channel, by age and by views.
-        Index(
-            "ix_videos_listed_published",
-            text("published_at desc"),
-            text("id desc"),
-            postgresql_where=LISTED,
-        ),
-        Index(
-            "ix_videos_listed_views", text("views desc"), text("id desc"), postgresql_where=LISTED
-        ),
-        Index(
-            "ix_videos_listed_channel_published",
-            "channel_id",
-            text("published_at desc"),
-            text("id desc"),
-            postgresql_where=LISTED,
-        ),
-        Index(
-            "ix_videos_listed_channel_views",
-            "channel_id",
-            text("views desc"),
-            text("id desc"),
-            postgresql_where=LISTED,
-        ),
-        Index(
-            "ix_videos_listed_category",
-            func.lower(text("category")),
-            text("published_at desc"),
-            text("id desc"),
-            postgresql_where=LISTED,
-        ),
-        # A category that hardly any video has would read all of the order by views.
-        Index(
-            "ix_videos_listed_category_views",
-            func.lower(text("category")),
-            text("views desc"),
-            text("id desc"),
-            postgresql_where=LISTED,
-        ),
+        # The catalogue in each of its orders: of the site, of a channel, of a category. Where filters may
+        # pass over thousands of videos before a page is full, they are answered by the index alone.
+        *_listed("published", "published_at"),
+        *_listed("views", "views"),
+        *_listed("length", "duration_s"),
         Index(
             "ix_videos_listed_kind",
             "kind",
@@ -150,18 +145,8 @@ class Video(Base):
             text("id desc"),
             postgresql_where=LISTED,
         ),
-        Index(
-            "ix_videos_listed_length",
-            text("duration_s desc"),
-            text("id desc"),
-            postgresql_where=LISTED,
-        ),
         Index("ix_videos_tags", "tags", postgresql_using="gin"),
-        Index(
-            "ix_videos_title",
-            text("to_tsvector('simple'::regconfig, title)"),
-            postgresql_using="gin",
-        ),
+        Index("ix_videos_words", "words", postgresql_using="gin"),
         # Everything: of a channel, for its owner, and of the site, for admins.
         Index("ix_videos_channel_created", "channel_id", text("created_at desc"), text("id desc")),
         Index("ix_videos_created", text("created_at desc"), text("id desc")),
@@ -225,6 +210,10 @@ class Video(Base):
     # When its objects go, because it is in the trash or its retention is over.
     purge_at: Mapped[datetime | None]
     purged_at: Mapped[datetime | None]
+    # Those of the title, to be searched for.
+    words: Mapped[str] = mapped_column(
+        TSVECTOR, Computed("to_tsvector('simple'::regconfig, title)", persisted=True), deferred=True
+    )
     # Whether its channel is, when the row is read: nobody else sees it meanwhile.
     suspended: Mapped[bool] = column_property(
         is_suspended(channel_id, func.now(), *SuspensionScope)

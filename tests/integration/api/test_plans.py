@@ -48,9 +48,7 @@ async def catalogue(
     url = make_url(base.database_url).set(database=name)
     text = url.render_as_string(hide_password=False)
     await asyncio.to_thread(migrate, text)
-    connection = await asyncpg.connect(_plain(text))
-    await fill(connection, SIZE)
-    await connection.close()
+    await fill(lambda: asyncpg.connect(_plain(text)), SIZE)
     socket = tmp_path_factory.mktemp("plans") / "api.sock"
     yield servers.settings(
         database_url=text,
@@ -106,11 +104,19 @@ QUERIES = [
     "/videos?q=w0",
     "/videos?q=w4999",
     "/videos?q=w12%20numb",
+    "/videos?q=w300&sort=views",
+    "/videos?category=Category%20499&sort=longest",
+    "/videos?tag=tag60&sort=views",
+    "/videos?kind=upload&language=ja&tag=tag3",
     "/videos?channel={large}",
     "/videos?channel={large}&sort=views",
     "/videos?channel={large}&q=w3",
     "/videos?channel={small}",
+    "/videos?channel={large}&tag=tag60",
+    "/videos?channel={large}&sort=longest",
+    "/videos?channel={large}&category=Category%2060&sort=views",
     "/videos?channel={small}&q=stream",
+    "/videos?channel={small}&q=w10",
     "/videos/{video}",
     "/videos/{chat}/chat?from=60&to=120",
     "/clips",
@@ -122,16 +128,22 @@ QUERIES = [
 
 async def test_every_question_has_its_index(catalogue: Settings) -> None:
     connection = await asyncpg.connect(_plain(catalogue.database_url))
-    login = "select u.login from videos v join users u on u.id = v.channel_id group by 1 order by count(*)"
+    login = (
+        "select u.login from videos v join users u on u.id = v.channel_id"
+        " where not exists (select from suspensions s where s.user_id = u.id)"
+        " group by 1 order by count(*)"
+    )
     names = {
         "large": await connection.fetchval(f"{login} desc limit 1"),
         "small": await connection.fetchval(f"{login} limit 1"),
         "video": await connection.fetchval(
-            "select max(id) from videos where visibility = 'public'"
+            "select max(v.id) from videos v where visibility = 'public' and not exists"
+            " (select from suspensions s where s.user_id = v.channel_id)"
         ),
         "chat": await connection.fetchval(
             "select video_id from video_messages m join videos v on v.id = m.video_id"
-            " where v.visibility = 'public' limit 1"
+            " where v.visibility = 'public' and not exists"
+            " (select from suspensions s where s.user_id = v.channel_id) limit 1"
         ),
     }
     wrong = []

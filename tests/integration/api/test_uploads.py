@@ -17,8 +17,11 @@ from sqlalchemy import select, update
 
 from api.uploads.chunks import CHUNK_BYTES, folder
 from api.uploads.sweep import Sweep
+from api.uploads.uploads import admit
+from core.access import Actor
 from core.db.models import Role
 from core.db.video_models import Job, Upload, Video, VideoStatus
+from core.errors import Forbidden
 from core.service import Service
 from tests.api_kit import Account, Answer, running_api
 from tests.harness import eventually_async
@@ -175,13 +178,73 @@ def folder_of(url: str) -> str:
     return folder(number_of(url))
 
 
-async def test_of_two_that_go_on_at_once_one_does(account: Accounts, running: Running) -> None:
+async def test_of_two_that_go_on_at_once_the_last_to_come_has_the_word(
+    account: Accounts, running: Running
+) -> None:
     owner = await account()
-    url = await begin(owner, 200)
-    answers = await asyncio.gather(*(send(owner, url, 0, bytes([n]) * 200) for n in (1, 2)))
-    statuses = sorted(answer.status for answer in answers)
-    assert statuses in ([204, 204], [204, 409])
-    assert len(set(await stored(running, url))) == 1
+    sent = CHUNK_BYTES + 300_000
+    url = await begin(owner, sent + 5)
+    never = asyncio.Event()
+
+    async def halting() -> AsyncIterator[bytes]:
+        yield b"a" * sent
+        await never.wait()
+
+    first = asyncio.create_task(send(owner, url, 0, halting()))
+
+    async def has_begun() -> int | None:
+        at = await offset_of(owner, url)
+        return at if at >= CHUNK_BYTES else None
+
+    at = await eventually_async(has_begun)
+    assert at is not None
+    # What the first has sent is kept, and so the other is told.
+    second = await send(owner, url, at, b"b" * 10)
+    assert (second.status, second.code) == (409, "offset_conflict")
+    assert ((await first).status, (await first).code) == (409, "offset_conflict")
+    assert await offset_of(owner, url) == sent
+    assert (await send(owner, url, sent, b"b" * 5)).status == 204
+    assert await stored(running, url) == b"a" * sent + b"b" * 5
+
+
+async def test_whole_is_whole_though_the_connection_broke(
+    account: Accounts, running: Running
+) -> None:
+    owner = await account()
+    size = CHUNK_BYTES + 300_000
+    url = await begin(owner, size)
+    never = asyncio.Event()
+
+    async def halting() -> AsyncIterator[bytes]:
+        yield b"x" * size
+        await never.wait()
+
+    sending = asyncio.create_task(send(owner, url, 0, halting()))
+
+    async def reached(offset: int) -> bool:
+        return await offset_of(owner, url) >= offset
+
+    await eventually_async(lambda: reached(CHUNK_BYTES))
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    await eventually_async(lambda: reached(size))
+    # Its client asks, hears that all is there, and comes no more.
+    assert (await owner("GET", url)).body["state"] == "waiting"
+
+
+async def test_what_waits_for_a_worker_takes_room(
+    account: Accounts, running: Running, api: Service
+) -> None:
+    owner = await account()
+    url = await begin(owner, 10)
+    await send(owner, url, 0, b"0123456789")
+    await begin(owner, 5)
+    actor = Actor(owner.id, owner.login, Role.CREATOR)
+    limited = api.settings.model_copy(update={"upload_quota_bytes": 20})
+    async with running.database.session() as session:
+        await admit(session, actor, 5, limited)
+        with pytest.raises(Forbidden, match="storage"):
+            await admit(session, actor, 6, limited)
 
 
 async def test_a_checksum_is_checked(account: Accounts, running: Running) -> None:
@@ -237,6 +300,21 @@ async def test_what_is_refused(account: Accounts, running: Running, api: Service
     for _ in range(api.settings.upload_parallel):
         await begin(owner, 5)
     assert await refused({**TUS, "Upload-Length": "5"}) == (429, "too_many_uploads")
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0b\r\n\x1b[2J.mp4", "\u202e4pm.x", "é" * 2000, "\0", "../../etc"]
+)
+async def test_names_of_any_kind(account: Accounts, running: Running, name: str) -> None:
+    owner = await account()
+    for more in ({}, {"title": "Mine"}):
+        url = await begin(owner, 5, filename=name, **more)
+        seen = (await owner("GET", url)).body
+        assert seen["name"].isprintable() and len(seen["name"]) <= 200
+        async with running.database.session() as session:
+            video = await session.get(Video, int(seen["video_id"]))
+        assert video is not None
+        assert video.title.isprintable() and len(video.title) <= 140
 
 
 async def test_nobody_else_has_a_hand_in_it(account: Accounts, running: Running) -> None:

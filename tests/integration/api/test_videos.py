@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -134,7 +135,7 @@ async def test_no_id_tells_another(account: Accounts, database: Database) -> Non
     # Numbers that count, by whatever step, come in order and near to each other.
     assert made != sorted(made) and made != sorted(made, reverse=True)
     near = sorted(made)
-    assert min(b - a for a, b in zip(near, near[1:], strict=False)) > 2**32
+    assert min(b - a for a, b in pairwise(near)) > 2**32
     # They are larger than a double is exact, and stay what they are, in texts and in cursors.
     found = await ann.items("/videos", channel=ann.login, limit="3")
     assert [item["id"] for item in found] == [str(number) for number in reversed(made)]

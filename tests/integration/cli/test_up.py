@@ -28,7 +28,7 @@ from tests.harness import (
 MakeInstance = Callable[..., RunningInstance]
 SERVICES = (
     *("postgres", "redis", "nats", "s3"),
-    *("api", "ingest", "recorder", "worker", "chat", "edge", "rtmp"),
+    *("api", "ingest", "recorder", "chat", "edge", "rtmp"),
 )
 STOP_WITHIN_S = 15.0
 

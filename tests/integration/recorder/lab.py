@@ -57,12 +57,20 @@ async def new_channel(running: Running) -> int:
 
 
 class Lab:
-    """Makes files, uploads them, and has workers at hand."""
+    """Makes files, uploads them, and has workers at hand, whose folders are in `scratch`."""
 
-    def __init__(self, running: Running, folder: Path, ffmpeg: str, channel_id: int) -> None:
+    def __init__(
+        self,
+        running: Running,
+        folder: Path,
+        ffmpeg: str,
+        channel_id: int,
+        scratch: Path | None = None,
+    ) -> None:
         self.running = running
         self.folder = folder
         self.channel_id = channel_id
+        self.scratch = scratch or folder
         self._ffmpeg = ffmpeg
 
     def make(self, name: str, *words: str) -> Path:

@@ -79,7 +79,7 @@ def _mend(relay: Relay) -> None:
 
 async def _until_stuck(archive: Archive) -> None:
     async def stuck() -> bool:
-        return bool(archive.metrics.oldest._value.get() > 0)
+        return bool(archive.metrics.stuck._value.get() > 0.5)
 
     await eventually_async(stuck, what="an alert is due")
 

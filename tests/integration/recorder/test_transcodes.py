@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -15,8 +16,13 @@ from sqlalchemy import delete, update
 
 from cli.toolchain import Toolchain
 from core.db.video_models import Job
-from recorder.jobs import Kind
-from tests.harness import RunningServers
+from core.errors import Unavailable
+from recorder import transcode
+from recorder.crafts import undo
+from recorder.jobs import Kind, Work
+from recorder.upload_requests import UploadRequests
+from recorder.workers import Task
+from tests.harness import RunningServers, eventually_async
 from tests.integration.recorder.lab import Lab, new_channel, pictures, sound_s
 from tests.job_kit import jobs_of
 
@@ -36,8 +42,8 @@ async def lab(servers: RunningServers, toolchain: Toolchain, tmp_path: Path) -> 
         channel_id = await new_channel(running)
         files = tmp_path / "files"
         files.mkdir()
-        async with running.workers(tmp_path / "work", slots=1):
-            yield Lab(running, files, str(toolchain.ffmpeg()), channel_id)
+        async with running.workers(tmp_path / "work", slots=1) as workers:
+            yield Lab(running, files, str(toolchain.ffmpeg()), channel_id, workers.scratch)
 
 
 KINDS: dict[str, tuple[str, Sequence[str]]] = {
@@ -103,26 +109,47 @@ async def test_sound_and_picture_stay_together(lab: Lab) -> None:
 
 
 async def test_a_rotated_phone_video_stands_upright(lab: Lab) -> None:
-    plain = lab.make("plain.mp4", *PICTURE, *SOUND, "-t", "3", *X264, "-c:a", "aac")
+    bright = (
+        "-f",
+        "lavfi",
+        "-i",
+        "color=black:size=640x360:rate=30,drawbox=0:0:640:180:white:fill",
+    )
+    plain = lab.make("plain.mp4", *bright, *SOUND, "-t", "3", *X264, "-c:a", "aac")
+    # Turned against the clock to be shown: what is above comes to the left.
     turned = lab.make("phone.mov", "-display_rotation", "90", "-i", str(plain), "-c", "copy")
     made = await lab.transcoded(turned.read_bytes())
     assert (made.video.width, made.video.height) == (360, 640)
-    assert (pictures(await made.file("source"))[0].width) == 360
+    shown = pictures(await made.file("source"))[45].to_ndarray(format="gray")
+    assert shown.shape == (640, 360)
+    assert shown[:, :160].mean() > 230
+    assert shown[:, 200:].mean() < 25
 
 
-@pytest.mark.parametrize("light", ["ten_bit", "pq", "hlg"])
+#: What the same number (58 % of 10 bits) is shown as: in PQ it is the white of a page, 203 cd/m².
+LIGHTS = {
+    "ten_bit": ("bt709", "bt709", "bt709", 148),
+    "pq": ("bt2020", "smpte2084", "bt2020nc", 193),
+    "pq_and_no_word_of_its_colours": ("unknown", "smpte2084", "unknown", 193),
+    "hlg": ("bt2020", "arib-std-b67", "bt2020nc", 144),
+}
+
+
+@pytest.mark.parametrize("light", LIGHTS)
 async def test_more_than_eight_bits_and_more_light(lab: Lab, light: str) -> None:
-    transfer = {"ten_bit": "bt709", "pq": "smpte2084", "hlg": "arib-std-b67"}[light]
-    wide = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc")
-    words = (*PICTURE, "-t", "2", "-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt",
-             "yuv420p10le", *(wide if light != "ten_bit" else ()))  # fmt: skip
+    primaries, transfer, matrix, shown_as = LIGHTS[light]
+    grey = (
+        "color=black:size=320x240:rate=30,format=yuv420p10le,geq=lum=573:cb=512:cr=512,"
+        f"setparams=color_primaries={primaries}:color_trc={transfer}:colorspace={matrix}:range=tv"
+    )
+    words = ("-f", "lavfi", "-i", grey, "-t", "2", "-c:v", "libx265", "-preset", "ultrafast")
     made = await lab.transcoded(lab.make("deep.mkv", *words).read_bytes())
     assert made.job.state == "done", made.job.error
     shown = pictures(await made.file("source"))
     assert shown[0].format.name == "yuv420p"
     assert len(shown) == 60
-    # A picture, not black and not white.
-    assert 30 < shown[30].to_ndarray()[:360].mean() < 220
+    assert shown[30].colorspace == 1, "BT.709"
+    assert shown[30].to_ndarray(format="rgb24").mean(axis=(0, 1)) == pytest.approx(shown_as, abs=6)
     assert made.video.has_audio is False
 
 
@@ -202,6 +229,59 @@ async def test_a_picture_of_a_hundred_million_pixels(lab: Lab) -> None:
     assert made.video.error is not None
     assert made.video.error["code"] == "picture_too_large"
     assert "10000 × 10000" in made.video.error["message"]
+
+
+async def test_longer_than_a_day_though_it_does_not_say_so(lab: Lab) -> None:
+    slow = "testsrc2=size=320x240:rate=1,setpts=N*7200/TB"
+    path = lab.make(
+        "slow.mkv", "-f", "lavfi", "-i", slow, "-frames:v", "15", "-fps_mode", "passthrough", *X264,
+        "-live", "1",
+    )  # fmt: skip
+    made = await lab.transcoded(path.read_bytes())
+    assert made.video.error is not None
+    assert made.video.error["code"] == "too_long"
+    assert await lab.running.storage.list(f"videos/{made.video.id}/") == []
+
+
+async def test_what_takes_too_long_is_given_up(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcode, "LEAST_S", 0.5)
+    monkeypatch.setattr(transcode, "SLOWEST", 0.001)
+    data = lab.make("a.mp4", *PICTURE, "-t", "120", *X264).read_bytes()
+    made = await lab.transcoded(data)
+    assert made.video.error is not None
+    assert made.video.error["code"] == "too_slow"
+    assert await lab.running.storage.list(f"videos/{made.video.id}/") == []
+
+
+async def test_an_upload_that_is_taken_back_in_the_middle_leaves_nothing(lab: Lab) -> None:
+    data = lab.make("a.mp4", *PICTURE, "-t", "120", *X264).read_bytes()
+    job_id = await lab.upload(data)
+    job = await lab.running.until(job_id, "running")
+    folder = f"videos/{job.video_id}/"
+
+    async def encodes() -> bool:
+        return bool(await lab.running.storage.list(folder))
+
+    await eventually_async(encodes, within_s=60)
+    requests = UploadRequests(lab.running.queue, undo(lab.running.crafts))
+    assert await requests.abandon({"video_id": job.video_id}) == {"abandoned": True}
+
+    async def nothing_is_left() -> bool:
+        return not await lab.running.storage.list(folder) and not os.listdir(lab.scratch)
+
+    await eventually_async(nothing_is_left, within_s=30)
+    assert (await lab.running.job(job_id)).state == "cancelled"
+    # The worker goes on with others.
+    assert (await lab.transcoded(b"no video")).video.status == "failed"
+    assert await lab.running.storage.list(folder) == []
+
+
+async def test_a_full_disk_is_waited_for(lab: Lab, tmp_path: Path) -> None:
+    made = await lab.transcoded(b"no video")
+    (tmp_path / "upload").symlink_to("/dev/full")
+    craft = lab.running.crafts[Kind.TRANSCODE]
+    with pytest.raises(Unavailable, match="no room"):
+        await craft.run(Task(Work.of(made.job), tmp_path))
 
 
 async def test_an_attempt_that_died_leaves_nothing_of_itself(lab: Lab) -> None:

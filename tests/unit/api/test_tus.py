@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.uploads.tus import checksum, encoded, expires, metadata, number
+from api.uploads.tus import checksum, encoded, expires, file_name, metadata, number
+from api.uploads.uploads import title_of
 from core.errors import DomainError, Invalid, Malformed
 
 LETTERS = "aZ0 ,;=/+\n\0é漢😀"
@@ -45,6 +46,13 @@ def test_whatever_the_metadata_is_it_is_read_or_refused(text: str) -> None:
         metadata({"Upload-Metadata": text})
     except DomainError:
         pass
+
+
+@given(st.text(LETTERS + "\0\x1b\u202e\ud7ff"))
+def test_a_file_s_name_can_be_shown(text: str) -> None:
+    name = file_name({"filename": text})
+    assert name.isprintable() and len(name) <= 200
+    assert len(title_of(name)) <= 140
 
 
 def test_the_same_name_twice() -> None:

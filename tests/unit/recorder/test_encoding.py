@@ -54,6 +54,23 @@ def test_light_of_a_wide_range_is_mapped_and_too_many_pictures_are_thinned() -> 
     assert "-f" not in words[: words.index("-i")]
 
 
+@pytest.mark.parametrize(
+    ("picture", "matrix"),
+    [
+        (Picture(0, "h264", 1920, 1080, 30), "bt709"),
+        (Picture(0, "h264", 640, 480, 30), "smpte170m"),
+        (Picture(0, "h264", 1920, 1080, 30, knows_colours=True), None),
+    ],
+)
+def test_colours_that_a_file_does_not_name_are_named(picture: Picture, matrix: str | None) -> None:
+    """The same in all renditions, or a player would show the smaller ones in others."""
+    probe = Probe("mov", 10, picture, None)
+    rungs = plan(probe).outputs
+    graph = " ".join(command("/bin/ffmpeg", probe, plan(probe), 5, None, range(9, 9 + rungs)))
+    assert graph.count("out_color_matrix=") == (rungs if matrix else 0)
+    assert matrix is None or graph.count(f"in_color_matrix={matrix}") == rungs
+
+
 def test_the_demuxer_and_the_size_are_held_to_what_was_seen() -> None:
     words = command("/bin/ffmpeg", HD, plan(HD), 5, "mov", [9, 10, 11, 12])
     head = words[: words.index("-i")]

@@ -34,7 +34,7 @@ def test_a_phone_s_video_is_as_high_as_it_is_shown() -> None:
     assert parse(PHONE.splitlines()) == Probe(
         "mov,mp4,m4a,3gp,3g2,mj2",
         62.5,
-        Picture(0, "hevc", 1080, 1920, 29.98, is_hdr=True),
+        Picture(0, "hevc", 1080, 1920, 29.98, is_hdr=True, knows_colours=True),
         Sound(1, "aac"),
     )
 
@@ -58,6 +58,28 @@ def test_why_there_is_nothing(lines: str, code: str) -> None:
     with pytest.raises(Refused) as refused:
         parse(lines.splitlines())
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("pixels", "known"),
+    [
+        ("yuv420p", False),
+        ("yuv420p(progressive)", False),
+        ("yuv420p(tv, progressive)", False),
+        ("yuv420p(tv, bt709, progressive)", True),
+        ("yuvj420p(pc, bt470bg/unknown/unknown)", True),
+        ("gbrp(pc, gbr/unknown/unknown, progressive)", False),
+        ("yuv420p10le(tv, bt2020nc/bt2020/smpte2084)", True),
+        ("yuv420p10le(tv, bt2020nc/unknown/arib-std-b67)", False),
+        ("yuv420p10le(tv, unknown/unknown/smpte2084)", False),
+        ("yuv420p(tv, top first)", False),
+    ],
+)
+def test_whether_a_picture_says_what_its_colours_are(pixels: str, known: bool) -> None:
+    stream = f"  Stream #0:0: Video: h264 (High), {pixels}, 640x360 [SAR 1:1 DAR 16:9], 30 fps"
+    picture = parse(["Input #0, avi, from 'fd:':", stream]).picture
+    assert picture is not None
+    assert picture.knows_colours is known
 
 
 @pytest.mark.parametrize(

@@ -270,8 +270,7 @@ export function Composer({
         <textarea
           ref={field}
           rows={1}
-          role="combobox"
-          aria-expanded={items.length > 0}
+          // No combobox: a field of several lines may not be one. What is on offer is still announced.
           aria-controls={items.length > 0 ? listId : undefined}
           aria-activedescendant={items.length > 0 ? `${listId}-${at}` : undefined}
           aria-autocomplete="list"

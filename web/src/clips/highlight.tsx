@@ -148,7 +148,7 @@ function EndField({
         small
         look="bare"
         title="Where the picture is now"
-        aria-label={`${label}: where the picture is now`}
+        aria-label={`${label} here, where the picture is now`}
         onClick={onHere}
       >
         Here

@@ -20,7 +20,7 @@ export function Header() {
   return (
     <header className={css.header}>
       <div className={css.inner}>
-        <Link href="/" className={css.brand}>
+        <Link href="/" className={css.brand} aria-label={instance?.name ?? 'Footlight'}>
           <LogoMark size={30} />
           <span className={css.word}>{instance?.name ?? 'Footlight'}</span>
         </Link>

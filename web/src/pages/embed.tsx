@@ -140,7 +140,7 @@ function Asked({
         <button
           type="button"
           className={css.still}
-          aria-label={`Play ${of.title || name}`}
+          aria-label={`Play ${of.title || name}, ${formatClock(of.duration_s)}`}
           onClick={() => setAsked(true)}
         >
           {of.thumbnail_url !== null && <img src={of.thumbnail_url} alt="" />}

@@ -6,6 +6,8 @@ Revises: 0002
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -89,6 +91,12 @@ def upgrade() -> None:
         sa.Column("trashed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("purge_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("purged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "words",
+            postgresql.TSVECTOR(),
+            sa.Computed("to_tsvector('simple'::regconfig, title)", persisted=True),
+            nullable=False,
+        ),
         sa.CheckConstraint(
             "kind in ('broadcast', 'upload', 'highlight')", name=op.f("ck_videos_kind")
         ),
@@ -127,42 +135,6 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        "ix_videos_listed_category",
-        "videos",
-        [
-            sa.literal_column("lower(category)"),
-            sa.literal_column("published_at desc"),
-            sa.literal_column("id desc"),
-        ],
-        unique=False,
-        postgresql_where=LISTED,
-    )
-    op.create_index(
-        "ix_videos_listed_channel_published",
-        "videos",
-        ["channel_id", sa.literal_column("published_at desc"), sa.literal_column("id desc")],
-        unique=False,
-        postgresql_where=LISTED,
-    )
-    op.create_index(
-        "ix_videos_listed_channel_views",
-        "videos",
-        ["channel_id", sa.literal_column("views desc"), sa.literal_column("id desc")],
-        unique=False,
-        postgresql_where=LISTED,
-    )
-    op.create_index(
-        "ix_videos_listed_category_views",
-        "videos",
-        [
-            sa.literal_column("lower(category)"),
-            sa.literal_column("views desc"),
-            sa.literal_column("id desc"),
-        ],
-        unique=False,
-        postgresql_where=LISTED,
-    )
-    op.create_index(
         "ix_videos_listed_kind",
         "videos",
         ["kind", sa.literal_column("published_at desc"), sa.literal_column("id desc")],
@@ -173,27 +145,6 @@ def upgrade() -> None:
         "ix_videos_listed_language",
         "videos",
         ["language", sa.literal_column("published_at desc"), sa.literal_column("id desc")],
-        unique=False,
-        postgresql_where=LISTED,
-    )
-    op.create_index(
-        "ix_videos_listed_length",
-        "videos",
-        [sa.literal_column("duration_s desc"), sa.literal_column("id desc")],
-        unique=False,
-        postgresql_where=LISTED,
-    )
-    op.create_index(
-        "ix_videos_listed_published",
-        "videos",
-        [sa.literal_column("published_at desc"), sa.literal_column("id desc")],
-        unique=False,
-        postgresql_where=LISTED,
-    )
-    op.create_index(
-        "ix_videos_listed_views",
-        "videos",
-        [sa.literal_column("views desc"), sa.literal_column("id desc")],
         unique=False,
         postgresql_where=LISTED,
     )
@@ -222,17 +173,44 @@ def upgrade() -> None:
     )
     op.create_index("ix_videos_source_video_id", "videos", ["source_video_id"], unique=False)
     op.create_index("ix_videos_tags", "videos", ["tags"], unique=False, postgresql_using="gin")
-    op.create_index(
-        "ix_videos_title",
-        "videos",
-        [sa.literal_column("to_tsvector('simple'::regconfig, title)")],
-        unique=False,
-        postgresql_using="gin",
-    )
+    op.create_index("ix_videos_words", "videos", ["words"], unique=False, postgresql_using="gin")
+    for name, column in (
+        ("published", "published_at"),
+        ("views", "views"),
+        ("length", "duration_s"),
+    ):
+        keys: list[Any] = [sa.literal_column(f"{column} desc"), sa.literal_column("id desc")]
+        filtered = ["kind", "language", "tags", "words"]
+        if column != "published_at":
+            filtered = ["published_at", *filtered]
+        op.create_index(
+            f"ix_videos_listed_{name}",
+            "videos",
+            keys,
+            unique=False,
+            postgresql_where=LISTED,
+            postgresql_include=["channel_id", *filtered],
+        )
+        op.create_index(
+            f"ix_videos_listed_channel_{name}",
+            "videos",
+            ["channel_id", *keys],
+            unique=False,
+            postgresql_where=LISTED,
+            postgresql_include=filtered,
+        )
+        op.create_index(
+            f"ix_videos_listed_category_{name}",
+            "videos",
+            [sa.literal_column("lower(category)"), *keys],
+            unique=False,
+            postgresql_where=LISTED,
+        )
+        op.execute(
+            f"alter index ix_videos_listed_category_{name} alter column 1 set statistics 1000"
+        )
     # How often a word, tag or category is there decides which index serves: for rare ones, too.
-    op.execute("alter index ix_videos_title alter column 1 set statistics 1000")
-    op.execute("alter index ix_videos_listed_category alter column 1 set statistics 1000")
-    op.execute("alter index ix_videos_listed_category_views alter column 1 set statistics 1000")
+    op.execute("alter table videos alter column words set statistics 1000")
     op.execute("alter table videos alter column tags set statistics 1000")
     op.create_table(
         "clips",
@@ -630,47 +608,4 @@ def downgrade() -> None:
     )
     op.drop_index("ix_clips_creator_id", table_name="clips")
     op.drop_table("clips")
-    op.drop_index("ix_videos_title", table_name="videos", postgresql_using="gin")
-    op.drop_index("ix_videos_tags", table_name="videos", postgresql_using="gin")
-    op.drop_index("ix_videos_source_video_id", table_name="videos")
-    op.drop_index(
-        "ix_videos_unpictured",
-        table_name="videos",
-        postgresql_where=sa.text(
-            "status = 'ready' and purged_at is null and (storyboard ->> 'whole'::text) is null"
-        ),
-    )
-    op.drop_index(
-        "ix_videos_purge_at", table_name="videos", postgresql_where=sa.text("purged_at is null")
-    )
-    op.drop_index(
-        "ix_videos_live_node", table_name="videos", postgresql_where=sa.text("status = 'live'")
-    )
-    op.drop_index(
-        "ix_videos_listed_views",
-        table_name="videos",
-        postgresql_where=LISTED,
-    )
-    op.drop_index(
-        "ix_videos_listed_published",
-        table_name="videos",
-        postgresql_where=LISTED,
-    )
-    op.drop_index(
-        "ix_videos_listed_channel_views",
-        table_name="videos",
-        postgresql_where=LISTED,
-    )
-    op.drop_index(
-        "ix_videos_listed_channel_published",
-        table_name="videos",
-        postgresql_where=LISTED,
-    )
-    op.drop_index(
-        "ix_videos_listed_category",
-        table_name="videos",
-        postgresql_where=LISTED,
-    )
-    op.drop_index("ix_videos_created", table_name="videos")
-    op.drop_index("ix_videos_channel_created", table_name="videos")
     op.drop_table("videos")

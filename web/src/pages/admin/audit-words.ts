@@ -43,8 +43,10 @@ const NAMES: Record<string, string> = {
   scopes: 'may',
   until: 'until',
 };
-/** Said already by the sentence, or of no use to a reader. */
-const SAID = new Set(['channel_id', 'duration_s', 'text', 'question', 'reason', 'title']);
+/** Said already by the sentence. */
+const SAID = new Set(['duration_s', 'text', 'question', 'reason', 'title']);
+/** Of these one can look up what it is. */
+const IDS = new Set(['video_id', 'clip_id']);
 
 export interface Told {
   /** Follows the name of who did it. */
@@ -65,8 +67,9 @@ export function told(action: string, target: string | null, data: Record<string,
     (text): text is string => typeof text === 'string' && text !== '',
   );
   const notes = Object.entries(data).flatMap(([key, value]) => {
-    const words = SAID.has(key) ? '' : valueText(value);
-    return words === '' ? [] : [`${NAMES[key] ?? key.replaceAll('_', ' ')}: ${words}`];
+    const useless = SAID.has(key) || (key.endsWith('_id') && !IDS.has(key));
+    const words = valueText(value);
+    return useless || words === '' ? [] : [`${NAMES[key] ?? key.replaceAll('_', ' ')}: ${words}`];
   });
   return { sentence, quotes, notes };
 }

@@ -47,16 +47,20 @@ export default function UploadPage() {
     setBusy(moves ?? true);
   }, [list.data]);
   const picker = useRef<HTMLInputElement>(null);
-  const [wanted, setWanted] = useState<Upload | null>(null);
+  /** Which upload the picker was opened for. */
+  const asked = useRef<Upload | null>(null);
   const [mismatch, setMismatch] = useState<string | null>(null);
 
-  /** A file that was begun before goes on where it stands. */
-  function take(files: readonly File[]) {
+  /** A file that was begun before goes on where it stands; `wanted` is the one that was asked for. */
+  function take(files: readonly File[], wanted: Upload | null = null) {
     setMismatch(null);
     const known = list.data?.items.filter(({ state }) => state === 'receiving') ?? [];
     for (const file of files) {
       const same = known.find(({ name, size }) => name === file.name && size === file.size);
-      if (wanted && same?.id !== wanted.id) {
+      if (wanted?.state === 'failed') {
+        // A whole new one takes its place: what had arrived of it could not be used.
+        void uploads.cancel(wanted.id).catch(() => undefined);
+      } else if (wanted && same?.id !== wanted.id) {
         setMismatch(
           `That is another file. To go on, choose “${wanted.name}” (${formatBytes(wanted.size)}).`,
         );
@@ -66,7 +70,6 @@ export default function UploadPage() {
         send(file, same);
       }
     }
-    setWanted(null);
     setTimeout(reload, 500);
   }
 
@@ -85,7 +88,7 @@ export default function UploadPage() {
           Ask the people who run this site to allow it.
         </Notice>
       )}
-      <DropZone onFiles={take} />
+      <DropZone onFiles={(files) => take(files)} />
       <input
         ref={picker}
         type="file"
@@ -94,7 +97,7 @@ export default function UploadPage() {
         tabIndex={-1}
         aria-hidden="true"
         onChange={(event) => {
-          take([...(event.target.files ?? [])]);
+          take([...(event.target.files ?? [])], asked.current);
           event.target.value = '';
         }}
       />
@@ -126,7 +129,7 @@ export default function UploadPage() {
                       upload={upload}
                       onChanged={reload}
                       onGoOn={() => {
-                        setWanted(upload);
+                        asked.current = upload;
                         picker.current?.click();
                       }}
                     />
@@ -286,9 +289,14 @@ function UploadRow({
         {(state === 'receiving' || making) && <Bar part={part} label={`${name}: progress`} />}
       </div>
       <div className={own.buttons}>
-        {state === 'receiving' && (
-          <Button small look="primary" icon="upload" onClick={onGoOn}>
-            Choose the file
+        {(state === 'receiving' || state === 'failed') && (
+          <Button
+            small
+            look={state === 'failed' ? 'quiet' : 'primary'}
+            icon={state === 'failed' ? 'refresh' : 'upload'}
+            onClick={onGoOn}
+          >
+            {state === 'failed' ? 'Try another file' : 'Choose the file'}
           </Button>
         )}
         {upload.video_id !== null && state !== 'failed' && (

@@ -83,6 +83,9 @@ function Watch({ video }: { video: VideoDetail }) {
   const session = useSession();
   const [, navigate] = useLocation();
   useWatching(video.id, engine);
+  useEffect(() => {
+    if (highlighting !== null) engine?.screen.video.pause();
+  }, [engine, highlighting]);
   const renew = useCallback(async () => addressOf(await videos.get(video.id)), [video.id]);
   const plays = video.playback_url !== null;
   const name = video.channel.display_name;

@@ -42,7 +42,7 @@ export function VideoRow({ video, onChanged }: { video: MyVideo; onChanged: () =
           {formatCount(video.views)} {video.views === 1 ? 'view' : 'views'} ·{' '}
           {formatBytes(video.own.size_bytes)} · <Ago at={video.created_at} />
         </p>
-        {video.status === 'failed' && (
+        {(video.status === 'failed' || video.own.error !== null) && (
           <p className={own.fault}>{video.own.error?.message ?? 'It could not be made.'}</p>
         )}
         {trashed && video.own.purge_at && (
@@ -123,13 +123,12 @@ function Buttons({ video, title, onChanged }: ButtonsProps) {
       {video.status === 'ready' && (
         <ButtonLink
           href={`/videos/${video.id}?highlight`}
-          look="quiet"
+          look="bare"
           small
           icon="star"
+          title="Make a highlight"
           aria-label={`Make a highlight of ${title}`}
-        >
-          Highlight
-        </ButtonLink>
+        />
       )}
       {video.status === 'ready' && (
         <ButtonLink
