@@ -171,6 +171,8 @@ class Catalogue:
     async def plans(self) -> list[str]:
         """How PostgreSQL answers the slowest request of each kind, as it says itself."""
         connection = await self.connect()
+        # Its settings are known once it is there.
+        await connection.execute("load 'auto_explain'")
         for setting in _EXPLAINED:
             await connection.execute(f"alter system set {setting}")
         await connection.execute("select pg_reload_conf()")
@@ -205,7 +207,8 @@ def plans_in(log: str) -> list[str]:
     """The plans in what PostgreSQL has written, of statements that read videos or messages."""
     found = []
     for entry in re.split(r"^(?!\t)", log, flags=re.MULTILINE):
-        plan = entry[entry.find("\n\t", entry.find("Query Text:")) :].strip("\n")
+        # The statement is above it.
+        plan = entry[entry.rfind("\n", 0, entry.find("(cost=")) :].strip("\n")
         took = re.search(r"duration: (\S+ ms)  plan:", entry)
         if took and _OF_THE_CATALOGUE.search(plan):
             found += [took[1], *(line.removeprefix("\t") for line in plan.split("\n"))]

@@ -100,9 +100,12 @@ class Running:
         try:
             yield workers
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # Again and again, as a service does: one cancellation may be lost (core.service).
+            running = set(tasks)
+            while running:
+                for task in running:
+                    task.cancel()
+                _, running = await asyncio.wait(running, timeout=1)
 
     async def respond(self) -> None:
         """Answer questions about jobs and uploads."""
