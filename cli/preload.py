@@ -28,7 +28,7 @@ from typing import NoReturn
 
 from setproctitle import setproctitle
 
-PRELOADED = ("api.app", "chat.app", "ingest.app", "recorder.app", "recorder.worker", "uvloop")
+PRELOADED = ("api.app", "chat.app", "ingest.app", "recorder.app", "uvloop")
 PR_SET_PDEATHSIG = 1
 # A request: what a service's environment holds.
 MOST_BYTES = 1 << 18

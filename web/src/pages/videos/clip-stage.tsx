@@ -7,19 +7,26 @@ import type { VideoPlayer } from '../../player/video-player';
 import { VideoView } from '../../player/video-view';
 import channelCss from '../channel.module.css';
 
-/** A clip that is being made takes a second or two. */
+/** A clip that is being made takes a second or two, and so does its file afterwards. */
 const MAKING_MS = 700;
+/** One whose file is not there after so long will not have one, ms. */
+const FILE_WITHIN_MS = 60_000;
 const NO_CHAPTERS: readonly Chapter[] = [];
 
-/** A clip, asked for again while it is being cut. */
+/** A clip, asked for again while it or its file is being made. */
 export function useClip(id: string) {
   const [making, setMaking] = useState(false);
   const found = useResource(`clip/${id}`, (signal) => clips.get(id, signal), {
     everyMs: making ? MAKING_MS : undefined,
   });
-  const status = found.data?.status;
-  useEffect(() => setMaking(status === 'processing'), [status]);
+  const clip = found.data;
+  useEffect(() => setMaking(clip !== undefined && isMade(clip)), [clip]);
   return found;
+}
+
+function isMade({ status, download_url, created_at }: ClipDetail): boolean {
+  const young = Date.now() - Date.parse(created_at) < FILE_WITHIN_MS;
+  return status === 'processing' || (status === 'ready' && download_url === null && young);
 }
 
 /** A clip's picture: it plays, or it is said why not. */
