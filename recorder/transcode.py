@@ -101,22 +101,19 @@ class Transcode:
             raise Unavailable(_NO_ROOM)
         if not upload.size:
             raise Refused("empty_file", "This file is empty.")
+        try:
+            await self._put_together(task, upload, path)
+        except OSError as error:
+            raise Unavailable(_NO_ROOM) from error
+
+    async def _put_together(self, task: Task, upload: Upload, path: Path) -> None:
         with path.open("wb") as file:
-
-            def write(data: bytes) -> None:
-                file.write(data)
-                # A disk that is full says so here, not when the file is closed.
-                file.flush()
-
             for chunk in upload.chunks:
                 try:
                     data = await self.storage.get(chunk["key"])
                 except NotFound as error:
                     raise Refused("upload_gone", "The uploaded file is gone.") from error
-                try:
-                    await asyncio.to_thread(write, data)
-                except OSError as error:
-                    raise Unavailable(_NO_ROOM) from error
+                await asyncio.to_thread(file.write, data)
                 task.progress = FETCHED * file.tell() / upload.size
             if file.tell() != upload.size:
                 raise Refused("upload_gone", "Parts of the uploaded file are gone.")

@@ -144,7 +144,8 @@ async def test_client_and_server_start_anew_in_the_middle(
         await eventually_async(kept, within_s=30)
         os.kill(instance.pid("api"), signal.SIGKILL)
         os.kill(instance.pid("recorder"), signal.SIGKILL)
-        assert (await sending).status_code in (500, 502, 503, 504)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
     # Somebody who knows nothing but their password.
     async with httpx.AsyncClient(base_url=instance.url, timeout=30) as http:
 

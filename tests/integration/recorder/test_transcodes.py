@@ -270,7 +270,6 @@ async def test_an_upload_that_is_taken_back_in_the_middle_leaves_nothing(lab: La
         return not await lab.running.storage.list(folder) and not os.listdir(lab.scratch)
 
     await eventually_async(nothing_is_left, within_s=30)
-    assert (await lab.running.job(job_id)).state == "cancelled"
     # The worker goes on with others.
     assert (await lab.transcoded(b"no video")).video.status == "failed"
     assert await lab.running.storage.list(folder) == []
