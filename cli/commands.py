@@ -74,6 +74,13 @@ def parser() -> argparse.ArgumentParser:
         "bring the database named by FOOTLIGHT_DATABASE_URL to the newest schema",
         "cli.migrate",
     )
+    which = command(
+        "nginx",
+        "run one of the two nginx in the foreground, configured from the settings",
+        "cli.serve_nginx",
+        "For containers and systemd: `up` runs both itself.",
+    )
+    which.add_argument("which", choices=("edge", "ingest"))
     docs = command(
         "settings-docs", "write docs/configuration.md and .env.example", "cli.settings_docs"
     )

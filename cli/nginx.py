@@ -74,7 +74,8 @@ class EdgeNginx:
 
     ``storage_public_url`` is where viewers are sent for objects of videos that everybody may watch,
     "" for nowhere. ``storage_ca_file`` holds the authorities that an object storage over https is
-    checked against, ``storage_patience_s`` is how long it may say nothing.
+    checked against, ``storage_patience_s`` is how long it may say nothing. ``metrics_listen`` is where
+    a Prometheus in another container finds the metrics of the internal socket, "" for nowhere.
     """
 
     modules_dir: Path
@@ -107,6 +108,7 @@ class EdgeNginx:
     storage_ca_file: Path | None = None
     storage_patience_s: int = 10
     video_cache_bytes: int = 2 << 30
+    metrics_listen: str = ""
     playlists_memory: str = "64m"
     viewers_memory: str = "32m"
     user: str | None = None
@@ -168,6 +170,7 @@ def render_edge(values: EdgeNginx) -> str:
             "STORAGE_TLS": _storage_tls(values.storage_ca_file),
             "STORAGE_PATIENCE": f"{values.storage_patience_s}s",
             "VIDEO_CACHE_BYTES": str(values.video_cache_bytes),
+            "METRICS_SERVER": _metrics_server(values.metrics_listen),
             "WORKERS": str(values.workers),
             "ACCESS_LOG": f'"{_path(values.access_log)}" footlight' if values.access_log else "off",
             "ERROR_LEVEL": _match(re.compile("[a-z]+"), values.error_level),
@@ -214,6 +217,29 @@ def _rtmp_listen(public: str) -> list[str]:
     if host not in ("127.0.0.1", "0.0.0.0", "*"):  # noqa: S104
         addresses.append(f"127.0.0.1:{port}")
     return [f"listen {address} so_keepalive=15s:5s:3;" for address in addresses]
+
+
+def _metrics_server(listen: str) -> str:
+    """What the internal socket says to whoever may only look."""
+    if not listen:
+        return ""
+    asks = ("metrics", "metrics"), ("healthz", "health"), ("readyz", "health")
+    locations = [
+        f'        location = /{path} {{ content_by_lua_block {{ require("internal").{name}() }} }}'
+        for path, name in asks
+    ]
+    return "\n".join(
+        (
+            "",
+            "    server {",
+            f"        listen {_match(_LISTEN, listen)};",
+            "        server_name edge-metrics;",
+            "        access_log off;",
+            *locations,
+            '        location / { content_by_lua_block { require("internal").unknown() } }',
+            "    }",
+        )
+    )
 
 
 def _origin(url: str) -> str:

@@ -23,6 +23,7 @@ def main(_: argparse.Namespace) -> int:
     """Bring what the settings name into the state that services expect. Safe to repeat."""
     settings = Settings.model_validate({})
     migrate(settings.database_url)
+    (settings.data_dir / "secrets").mkdir(mode=0o700, parents=True, exist_ok=True)
     asyncio.run(_prepare(settings))
     return 0
 
@@ -51,3 +52,7 @@ async def add_first_admin(settings: Settings, secrets: Path) -> None:
                 password_hash=password_hash,
                 role=Role.ADMIN,
             )
+    print(
+        f"The first administrator: login {ADMIN}, password in {secrets / 'admin_password'}",
+        flush=True,
+    )

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-
-import botocore
 
 from cli import nginx
 from cli.instance import Layout, generated_secret
 from cli.probe import answers
 from cli.process import ProcessSpec
+from cli.serve_nginx import edge_values, ingest_values
 from cli.servers import BUCKET, Servers
 from cli.toolchain import Toolchain
-from core.derived import Purpose, derive
 from core.settings import PREFIX, Settings
 
 SOURCE = Path(__file__).resolve().parent.parent
@@ -117,10 +114,17 @@ class Services:
             "ffmpeg_path": self.toolchain.ffmpeg(),
             "drain_s": DRAIN_S,
         }
+        options = {
+            "FOOTLIGHT_EDGE_LISTEN": self._listen(self.options.http_port),
+            "FOOTLIGHT_RTMP_LISTEN": self._listen(self.options.rtmp_port),
+            # One address cannot be that of several processes.
+            "FOOTLIGHT_METRICS_LISTEN": "",
+        }
         ours = {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
         if "FOOTLIGHT_SECRET_KEY" in os.environ:
             del ours["FOOTLIGHT_SECRET_KEY_FILE"]
-        return {name: os.environ.get(name, value) for name, value in ours.items()}
+        # What the command line says has been checked and is printed: the environment does not change it.
+        return {name: os.environ.get(name, value) for name, value in ours.items()} | options
 
     def settings(self) -> Settings:
         """What the services will read, from us and from the user. Raises ValueError, pydantic's."""
@@ -190,33 +194,8 @@ class Services:
     def edge(self) -> ProcessSpec:
         """nginx (edge): the public HTTP port."""
         folder = self.layout.data / "edge"
-        internal = self._socket("edge-internal")
-        key = generated_secret(self.layout.secrets, "playback_key")
-        settings = self.settings()
-        values = nginx.EdgeNginx(
-            modules_dir=self.toolchain.nginx_modules()[0].parent,
-            lua_package_path=self.toolchain.lua_package_path(),
-            listen=self._listen(self.options.http_port),
-            internal_socket=internal,
-            api_socket=self._socket("api"),
-            recorder_socket=self._socket("recorder"),
-            chat_sockets=tuple(
-                self._socket("chat-ws" if number == 1 else f"chat-ws-{number}")
-                for number in range(1, self.chat_processes + 1)
-            ),
-            chat_http_sockets=tuple(
-                self._socket("chat" if number == 1 else f"chat-{number}")
-                for number in range(1, self.chat_processes + 1)
-            ),
-            media_dir=self.layout.media,
-            web_root=self.toolchain.web_root() or folder,
-            playback_key=key.encode(),
-            media_token_key=derive(settings, Purpose.MEDIA_TOKENS),
-            trusted_proxies=tuple(settings.trusted_proxies),
-            storage_public_url=settings.storage_public_url,
-            storage_ca_file=_storage_authorities(),
-            video_cache_bytes=settings.video_cache_bytes,
-        )
+        values = edge_values(self.settings(), self.toolchain)
+        internal = values.internal_socket
 
         async def prepare() -> None:
             # A killed nginx leaves its socket, and the next one would not bind to it.
@@ -243,14 +222,7 @@ class Services:
         status = f"http://127.0.0.1:{self.rtmp_http_port}"
 
         async def prepare() -> None:
-            values = nginx.IngestNginx(
-                modules_dir=self.toolchain.nginx_modules()[0].parent,
-                rtmp_listen=self._listen(self.options.rtmp_port),
-                http_port=self.rtmp_http_port,
-                ingest_socket=self._socket("ingest"),
-                # Client ids begin anew with every start.
-                boot_id=secrets.token_hex(8),
-            )
+            values = ingest_values(self.settings(), self.toolchain)
             nginx.prepare(folder, nginx.render_ingest(values))
 
         program = self.toolchain.program("nginx")
@@ -269,12 +241,6 @@ class Services:
     def _listen(self, port: int) -> str:
         host = self.options.host
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _storage_authorities() -> Path:
-    """Whom boto3 believes who an object storage is, the edge believes as well."""
-    own = os.environ.get("AWS_CA_BUNDLE")
-    return Path(own) if own else Path(botocore.__file__).with_name("cacert.pem")
 
 
 def own_address() -> str | None:

@@ -18,6 +18,7 @@ class Purpose(Enum):
     CSRF = "csrf/1"
     EXPORT_LINK = "export-link/1"
     MEDIA_TOKENS = "media-tokens/1"
+    PLAYBACK_IDS = "playback-ids/1"
 
 
 def derive(settings: Settings, purpose: Purpose) -> bytes:

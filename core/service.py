@@ -195,6 +195,9 @@ def _spare_the_collector() -> None:
 
 
 async def _build(service: Service, build: Build) -> None:
+    if service.settings.metrics_listen:
+        # Before anything is waited for: what holds a start up is seen there.
+        await service.listen(http.make_app(service), service.settings.metrics_listen)
     await build(service)
 
 

@@ -232,6 +232,25 @@ class Settings(BaseSettings):
     irc_tls_key: Path | None = Field(
         default=None, description="PEM file with that certificate's private key."
     )
+    edge_listen: str = Field(
+        default="127.0.0.1:8080",
+        description="`address:port` of the edge: web UI, API and video. `up` sets it.",
+    )
+    rtmp_listen: str = Field(
+        default="127.0.0.1:1935",
+        description="`address:port` at which streamers are received over RTMP. `up` sets it.",
+    )
+    metrics_listen: str = Field(
+        default="",
+        description=(
+            "`host:port` where a process also serves its health and metrics, for a Prometheus that "
+            "reaches no unix socket. Never a public one. Empty: only where it listens anyway."
+        ),
+    )
+    web_root: Path | None = Field(
+        default=None,
+        description="Folder with the built web UI. Default: the one that `./footlight` built.",
+    )
     recorder_listen: str = Field(
         default="unix:/run/footlight/recorder.sock",
         description=(
