@@ -9,11 +9,14 @@ from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from redis.asyncio import Redis
 
 from api import documentation, housekeeping, instance
 from api.accounts import routes as accounts
 from api.accounts.passwords import Passwords, open_passwords
+from api.admin import overview
 from api.admin import routes as admin
+from api.admin import settings as instance_settings
 from api.app_tokens import routes as app_tokens
 from api.authentication import Authentication
 from api.channels import keys
@@ -45,8 +48,10 @@ from core.db.engine import Database, open_database
 from core.derived import Purpose, derive
 from core.events import Event, JobDone, StreamKeyUsed
 from core.http import IPNetwork, client_address, make_app, parse_networks
+from core.instance_settings import CurrentSettings, follow
 from core.limits import Limiter
 from core.outbox import relay
+from core.outbox import watch as watch_outbox
 from core.service import Service
 from core.settings import Settings
 from core.storage import Storage, open_storage
@@ -74,6 +79,8 @@ AREAS = (
     suspensions.suspensions,
     reports.reports,
     admin.admin,
+    overview.overview,
+    instance_settings.settings,
 )
 
 
@@ -82,6 +89,9 @@ class Api:
     """What operations work with."""
 
     settings: Settings
+    readiness: Callable[[], Awaitable[dict[str, bool]]]
+    redis: Redis
+    current: CurrentSettings
     database: Database
     bus: Bus
     limiter: Limiter
@@ -116,16 +126,21 @@ async def build(service: Service) -> None:
     """Make the whole service."""
     settings = service.settings
     database = await service.enter(open_database(settings))
+    service.metrics.watch_pool(database.in_use, settings.database_pool_size)
     redis = await service.enter(open_redis(settings))
     bus = await service.enter(open_bus(settings))
     storage = await service.enter(open_storage(settings))
-    mailer = await service.enter(open_mailer(settings, service.metrics))
+    current = await follow(service, database, bus)
+    mailer = await service.enter(open_mailer(settings, current, service.metrics))
     tokens = Tokens(database, settings)
     passwords = await service.enter(open_passwords())
     renderer = await service.enter(open_renderer())
     viewings = Viewings(redis, bus)
     api = Api(
         settings=settings,
+        readiness=service.readiness,
+        redis=redis,
+        current=current,
         database=database,
         bus=bus,
         limiter=Limiter(redis, settings.rate_limit_factor),
@@ -149,6 +164,7 @@ async def build(service: Service) -> None:
     service.check("ingest", ready_check("ingest", settings.ingest_listen))
     service.check("chat", ready_check("chat", settings.chat_listen))
     service.spawn(relay(database, bus, settings), "outbox")
+    service.spawn(watch_outbox(database, service.metrics), "outbox-watch")
     service.spawn(bus.consume("api-stream-keys", [StreamKeyUsed], _mark_used(api)), "keys-used")
     service.spawn(housekeeping.run(database, storage), "housekeeping")
     service.spawn(viewings.run(), "views")
@@ -173,8 +189,8 @@ def add_routes(app: web.Application, api: Api) -> None:
         for method in methods:
             app.router.add_route(method, PREFIX + path, handler_of(operation, api))
     emotes.add_pictures(app, api)
-    uploads.add_headers(app, api.settings.upload_max_bytes)
-    documentation.add_routes(app, operations(), api.settings)
+    uploads.add_headers(app, api.current)
+    documentation.add_routes(app, operations(), api.settings, api.current)
 
 
 def _mark_used(api: Api) -> Callable[[Event], Awaitable[None]]:

@@ -6,14 +6,16 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from aiohttp import web
 
-from api.openapi import Document, document
+from api.openapi import Document, document, title_of
 from api.operations import Operation
+from core.instance_settings import CurrentSettings
 from core.settings import Settings
 
 _STYLE = """\
@@ -50,23 +52,54 @@ summary{cursor:pointer;padding:.25rem 0}
 """  # noqa: E501
 
 
-def add_routes(app: web.Application, operations: Sequence[Operation], settings: Settings) -> None:
-    """Serve the document and the page; both are made once."""
+@dataclass(frozen=True)
+class _File:
+    """What is answered at one address."""
+
+    kind: str
+    body: bytes
+    packed: bytes
+    etag: str
+
+    @classmethod
+    def of(cls, text: str, kind: str) -> _File:
+        body = text.encode()
+        digest = hashlib.sha256(body).hexdigest()[:20]
+        return cls(kind, body, gzip.compress(body, 9, mtime=0), digest)
+
+
+def add_routes(
+    app: web.Application,
+    operations: Sequence[Operation],
+    settings: Settings,
+    current: CurrentSettings,
+) -> None:
+    """Serve the document and the page; both are made once for each name the site has."""
     content = document(operations, settings)
-    pages = {
-        "/api/openapi.json": (json.dumps(content, separators=(",", ":")), "application/json"),
-        "/api/docs": (page(content), "text/html"),
-        "/api/docs/style.css": (_STYLE, "text/css"),
-    }
-    for path, (text, kind) in pages.items():
-        app.router.add_get(path, _static(text.encode(), kind))
+    made: dict[str, dict[str, _File]] = {}
+
+    def files() -> dict[str, _File]:
+        title = title_of(current.now.instance_name)
+        if title not in made:
+            made.clear()
+            content["info"]["title"] = title
+            made[title] = {
+                "/api/openapi.json": _File.of(
+                    json.dumps(content, separators=(",", ":")), "application/json"
+                ),
+                "/api/docs": _File.of(page(content), "text/html"),
+                "/api/docs/style.css": _File.of(_STYLE, "text/css"),
+            }
+        return made[title]
+
+    for path in files():
+        app.router.add_get(path, _static(path, files))
 
 
-def _static(body: bytes, kind: str) -> Any:
-    packed = gzip.compress(body, 9, mtime=0)
-    etag = hashlib.sha256(body).hexdigest()[:20]
-
+def _static(path: str, files: Callable[[], dict[str, _File]]) -> Any:
     async def handle(request: web.Request) -> web.Response:
+        file = files()[path]
+        kind, etag = file.kind, file.etag
         headers = {"Cache-Control": "public, max-age=300", "Vary": "Accept-Encoding"}
         headers["ETag"] = f'W/"{etag}"'
         if kind == "text/html":
@@ -79,8 +112,10 @@ def _static(body: bytes, kind: str) -> Any:
             return web.Response(status=304, headers=headers)
         if "gzip" in request.headers.get("Accept-Encoding", ""):
             headers["Content-Encoding"] = "gzip"
-            return web.Response(body=packed, content_type=kind, charset="utf-8", headers=headers)
-        return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
+            return web.Response(
+                body=file.packed, content_type=kind, charset="utf-8", headers=headers
+            )
+        return web.Response(body=file.body, content_type=kind, charset="utf-8", headers=headers)
 
     return handle
 

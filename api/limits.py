@@ -51,3 +51,6 @@ EMOTES_ACCOUNT = Limit("account", 30, 600)
 MODERATION_ACCOUNT = Limit("account", 300, 60)
 UNBAN_REQUESTS_ACCOUNT = Limit("account", 10, 3600)
 ANNOUNCEMENTS_ACCOUNT = Limit("account", 20, 60)
+
+# Each change is kept for good.
+SETTINGS_ACCOUNT = Limit("account", 60, 600)

@@ -18,6 +18,7 @@ import aiosmtplib
 from prometheus_client import Counter
 
 from core.errors import Unavailable
+from core.instance_settings import CurrentSettings
 from core.logs import logger
 from core.metrics import Metrics
 from core.settings import Settings
@@ -122,9 +123,9 @@ def _html(mail: Mail, instance_name: str) -> str:
 class Mailer:
     """A bounded queue of letters and the workers that send them."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, current: CurrentSettings, metrics: Metrics) -> None:
         self._server = MailServer.parse(settings.smtp_url) if settings.smtp_url else None
-        self._name = settings.instance_name
+        self._current = current
         self._sender = settings.mail_sender
         self._timeout = settings.request_timeout_s
         self._queue: asyncio.Queue[Letter] = asyncio.Queue(QUEUE)
@@ -189,7 +190,7 @@ class Mailer:
         if self._server is None:
             return
         try:
-            await self._send(self._server, compose(mail, self._name, self._sender))
+            await self._send(self._server, compose(mail, self._current.now.instance_name, self._sender))
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             if _is_final(error):
                 log.warning("mail_refused", subject=mail.subject, error=type(error).__name__)
@@ -204,7 +205,7 @@ class Mailer:
     async def _deliver(self, mail: Mail) -> None:
         if self._server is None:
             return
-        message = compose(mail, self._name, self._sender)
+        message = compose(mail, self._current.now.instance_name, self._sender)
         for pause in (*RETRY_S, None):
             try:
                 await self._send(self._server, message)
@@ -247,9 +248,11 @@ def _is_final(error: BaseException) -> bool:
 
 
 @asynccontextmanager
-async def open_mailer(settings: Settings, metrics: Metrics) -> AsyncIterator[Mailer]:
+async def open_mailer(
+    settings: Settings, current: CurrentSettings, metrics: Metrics
+) -> AsyncIterator[Mailer]:
     """A mailer with its workers. Raises ValueError for a wrong `smtp_url`."""
-    mailer = Mailer(settings, metrics)
+    mailer = Mailer(settings, current, metrics)
     workers = [asyncio.create_task(mailer.work(), name=f"mail-{n}") for n in range(WORKERS)]
     try:
         yield mailer

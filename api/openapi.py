@@ -39,6 +39,11 @@ header `X-CSRF-Token`. Programs that act for somebody in chat send an app token 
 operations that say which scope it needs."""
 
 
+def title_of(instance_name: str) -> str:
+    """What the document is called on a site of this name."""
+    return f"{instance_name} API"
+
+
 def document(operations: Sequence[Operation], settings: Settings) -> Document:
     """The whole document."""
     schemas, definitions = _schemas(operations)
@@ -49,7 +54,7 @@ def document(operations: Sequence[Operation], settings: Settings) -> Document:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": f"{settings.instance_name} API",
+            "title": title_of(settings.instance_name),
             "version": version(),
             "description": _DESCRIPTION,
         },

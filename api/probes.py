@@ -1,7 +1,9 @@
-"""Asks other services whether they are ready."""
+"""Asks other services whether they are ready, and for their figures."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 import aiohttp
@@ -9,20 +11,29 @@ import aiohttp
 from core.errors import Unavailable
 from core.service import CHECK_TIMEOUT_S, Check
 
+# Metrics by name; those that differ by label only are added up.
+Samples = dict[str, float]
+
+
+@asynccontextmanager
+async def _answer(service: str, address: str, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    timeout = aiohttp.ClientTimeout(total=CHECK_TIMEOUT_S)
+    is_unix = address.startswith("unix:")
+    connector = aiohttp.UnixConnector(address.removeprefix("unix:")) if is_unix else None
+    url = f"http://{service}{path}" if is_unix else f"http://{address}{path}"
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+        session.get(url) as response,
+    ):
+        yield response
+
 
 def ready_check(service: str, address: str) -> Check:
     """A check that another service, which listens on `address`, says it is ready."""
 
     async def check() -> None:
-        timeout = aiohttp.ClientTimeout(total=CHECK_TIMEOUT_S)
-        is_unix = address.startswith("unix:")
-        connector = aiohttp.UnixConnector(address.removeprefix("unix:")) if is_unix else None
-        url = f"http://{service}/readyz" if is_unix else f"http://{address}/readyz"
         try:
-            async with (
-                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-                session.get(url) as response,
-            ):
+            async with _answer(service, address, "/readyz") as response:
                 ready = response.status == HTTPStatus.OK
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable(f"{service.title()} does not answer.") from error
@@ -30,3 +41,23 @@ def ready_check(service: str, address: str) -> Check:
             raise Unavailable(f"{service.title()} is not ready.")
 
     return check
+
+
+async def scrape(service: str, address: str) -> Samples | None:
+    """The metrics of a service that listens on `address`; None when it does not answer."""
+    try:
+        async with _answer(service, address, "/metrics") as response:
+            return samples(await response.text())
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        return None
+
+
+def samples(exposition: str) -> Samples:
+    """What a text of metrics says (OpenMetrics 1.0). Raises ValueError."""
+    found: Samples = {}
+    for line in exposition.splitlines():
+        if line and not line.startswith("#"):
+            head, _, rest = line.partition("} ") if "{" in line else line.partition(" ")
+            name = head.partition("{")[0]
+            found[name] = found.get(name, 0.0) + float(rest.split()[0])
+    return found

@@ -38,6 +38,7 @@ from core.cache import check_redis, open_redis
 from core.db.engine import open_database
 from core.events import CHAT_DECIDE
 from core.http import make_app
+from core.instance_settings import follow
 from core.outbox import relay
 from core.service import Service
 from core.tokens import Tokens
@@ -53,16 +54,18 @@ async def build(service: Service) -> None:
     settings = service.settings
     metrics = ChatMetrics(service.metrics)
     database = await service.enter(open_database(settings))
+    service.metrics.watch_pool(database.in_use, settings.database_pool_size)
     redis = await service.enter(open_redis(settings))
     bus = await service.enter(open_bus(settings))
+    current = await follow(service, database, bus)
     store = Store(redis)
     reload = Reload(store, database, metrics)
-    rooms = Rooms(redis, database, reload, settings, metrics)
+    rooms = Rooms(redis, database, reload, settings, current, metrics)
     people = People(database, Tokens(database, settings))
     hub = Hub(rooms, store, reload, database, people, settings, metrics)
-    history = History(store, database, settings, metrics)
+    history = History(store, database, settings, current, metrics)
     hub.dirty = history.dirty
-    desk = Desk(database, store, reload, rooms, history, settings, metrics)
+    desk = Desk(database, store, reload, rooms, history, settings, current, metrics)
     hub.typed, hub.decide = Typed(desk).obey, desk.decide
     hub.hold = partial(messages.hold, desk)
     hub.voted = partial(polls.voted, desk)
@@ -109,8 +112,7 @@ async def build(service: Service) -> None:
         gateway.listen(lambda: gateway.WebSocket(sockets), settings.chat_socket_listen)
     )
 
-    if settings.irc_listen:
-        await service.enter(irc_tcp.listen(irc_sockets, settings))
+    await service.enter(irc_tcp.listen(irc_sockets, settings))
 
     async def say_goodbye() -> None:
         for session in list(hub.sessions):

@@ -31,6 +31,7 @@ from core.db.engine import Database
 from core.db.models import AuditEntry, ModLogEntry, Role
 from core.db.models import User as UserRow
 from core.errors import Invalid, NotFound, Unavailable
+from core.instance_settings import CurrentSettings
 from core.logs import logger
 from core.settings import Settings
 
@@ -51,6 +52,7 @@ class Desk:
     rooms: Rooms
     history: History
     settings: Settings
+    current: CurrentSettings
     metrics: ChatMetrics
     # Channels for which Redis may be behind PostgreSQL.
     unsure: set[int] = field(default_factory=set)

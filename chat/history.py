@@ -27,6 +27,7 @@ from core.db.engine import Database
 from core.db.models import ChatMessage
 from core.db.video_models import VideoChat, VideoMessage
 from core.errors import Unavailable
+from core.instance_settings import CurrentSettings
 from core.logs import logger
 from core.settings import Settings
 
@@ -156,13 +157,18 @@ class History:
     """Writes logs into PostgreSQL."""
 
     def __init__(
-        self, store: Store, database: Database, settings: Settings, metrics: ChatMetrics
+        self,
+        store: Store,
+        database: Database,
+        settings: Settings,
+        current: CurrentSettings,
+        metrics: ChatMetrics,
     ) -> None:
         self._store = store
         self._database = database
         self._interval = settings.chat_persist_s
         self._cap = settings.chat_room_cap
-        self._retention_days = settings.chat_retention_days
+        self._current = current
         self._metrics = metrics
         self.dirty: set[int] = set()
         self._has_partitions = asyncio.Event()
@@ -258,8 +264,8 @@ class History:
                         f"for values from ('{start:%Y-%m-%d}') to ('{end:%Y-%m-%d}')"
                     )
                 )
-            if self._retention_days:
-                before = now - timedelta(days=self._retention_days)
+            if days := self._current.now.chat_retention_days:
+                before = now - timedelta(days=days)
                 needed = await session.scalar(
                     select(func.min(VideoChat.began_at)).where(VideoChat.copied_at.is_(None))
                 )

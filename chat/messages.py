@@ -135,7 +135,7 @@ async def hold(
         categories=list(held.categories),
         data=frame,
         created_at=now,
-        expires_at=now + timedelta(seconds=desk.settings.chat_held_s),
+        expires_at=now + timedelta(seconds=desk.current.now.chat_held_s),
         decision=HeldDecision.PENDING,
     )
     async with desk.database.session() as database:
@@ -309,7 +309,7 @@ async def pin_set(desk: Desk, case: Case) -> Answer:
         raise _no_message()
     message = history.frame_of(ChatMessage(**row))
     wanted = case.fields.get("duration_s")
-    life_s = desk.settings.chat_pin_s if wanted is None else case.integer("duration_s")
+    life_s = desk.current.now.chat_pin_s if wanted is None else case.integer("duration_s")
     until = datetime.now(UTC) + timedelta(seconds=life_s)
     by = None if case.actor is None else case.actor.login
     pinned = {"message": message, "by": by, "until": facts.stamp(until)}

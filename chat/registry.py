@@ -26,6 +26,7 @@ from chat.store import CONTROL, Audience, Logged, channel
 from core.bus import obey_cancellation
 from core.db.engine import Database
 from core.errors import DomainError, Unavailable
+from core.instance_settings import CurrentSettings
 from core.logs import logger
 from core.settings import Settings
 
@@ -49,6 +50,7 @@ class Rooms:
         database: Database,
         reload: Reload,
         settings: Settings,
+        current: CurrentSettings,
         metrics: ChatMetrics,
     ) -> None:
         self.open: dict[int, Room] = {}
@@ -65,6 +67,7 @@ class Rooms:
         self._reload = reload
         self._store = reload.store
         self._settings = settings
+        self._current = current
         self._metrics = metrics
         self.connected = asyncio.Event()
         # Set by whoever reacts to control messages.
@@ -94,8 +97,8 @@ class Rooms:
     async def _open(self, login: str) -> Room:
         async with self._database.session() as session:
             found = await facts.channel_by_login(session, login)
-        settings = self._settings
-        room = Room(found, settings.chat_flush_s, settings.chat_join_history, self._metrics)
+        shown = self._current.now.chat_join_history
+        room = Room(found, self._settings.chat_flush_s, shown, self._metrics)
         # Subscribed first and loaded then: what happens in between waits in `early`.
         await self._subscribe(room)
         try:

@@ -65,6 +65,8 @@ class SiteAction(Enum):
     SEE_AUDIT_LOG = "see_audit_log"
     REMOVE_VIDEOS = "remove_videos"
     SEE_STORAGE = "see_storage"
+    SEE_OVERVIEW = "see_overview"
+    CHANGE_SETTINGS = "change_settings"
 
 
 # The least role that may.
@@ -78,6 +80,8 @@ _LEAST = {
     SiteAction.SEE_AUDIT_LOG: Role.ADMIN,
     SiteAction.REMOVE_VIDEOS: Role.MODERATOR,
     SiteAction.SEE_STORAGE: Role.ADMIN,
+    SiteAction.SEE_OVERVIEW: Role.ADMIN,
+    SiteAction.CHANGE_SETTINGS: Role.ADMIN,
 }
 
 

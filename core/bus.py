@@ -76,12 +76,19 @@ class Bus:
         self._first_connection = asyncio.Event()
         self._responders: list[tuple[_Answering, str]] = []
         self._subscriptions: list[tuple[Subscription, _Answering]] = []
+        self._overhearing: list[Callable[[], Awaitable[None]]] = []
         self._begun = False
 
     @property
     def is_connected(self) -> bool:
         """Whether there is a connection at this moment."""
         return self._client.is_connected
+
+    @property
+    def server_version(self) -> str:
+        """The version of the server that is connected; empty when none is."""
+        found = self._client.connected_server_version if self.is_connected else None
+        return f"{found.major}.{found.minor}.{found.patch}" if found else ""
 
     async def check(self) -> None:
         """Raise Unavailable unless NATS answers."""
@@ -107,6 +114,8 @@ class Bus:
         await _connect(self._client, settings)
         for answering, queue in self._responders:
             await self._subscribe(answering, queue)
+        for begin in self._overhearing:
+            await begin()
         self._first_connection.set()
 
     async def close(self, timeout_s: float) -> None:
@@ -268,6 +277,23 @@ class Bus:
                 task.cancel()
             if busy:
                 await asyncio.wait(busy)
+
+    async def overhear(self, event: type[Event], tell: Callable[[], None]) -> None:
+        """Call `tell` each time an event of this class is published, in every process that asks and at
+        once. What is published while there is no connection is missed.
+        """
+
+        async def hear(_message: Msg) -> None:
+            # Nothing is said to whoever published it: what comes there is JetStream's own receipt.
+            tell()
+
+        async def begin() -> None:
+            await self._client.subscribe(event.subject, cb=hear)
+
+        if self._first_connection.is_set():
+            await begin()
+        else:
+            self._overhearing.append(begin)
 
     # --- questions --------------------------------------------------------------------------------
 

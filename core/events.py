@@ -252,6 +252,12 @@ class ClipRemoved(Event, topic="clip.removed"):
     channel_id: int
 
 
+class SettingsChanged(Event, topic="settings.changed"):
+    """Somebody changed the instance's settings: every process reads them again."""
+
+    version: int
+
+
 class JobDone(Event, topic="job.done"):
     """A job has come to its end: `state` is done, failed or cancelled."""
 

@@ -24,6 +24,8 @@ from pydantic_settings import (
 
 PREFIX = "FOOTLIGHT_"
 SECRET_KEY_MIN_BYTES = 32
+# No size that is asked for is larger: a pebibyte, which JavaScript still counts exactly.
+MOST_BYTES = 2**50
 
 
 class FileSettingsSource(PydanticBaseSettingsSource):
@@ -182,6 +184,7 @@ class Settings(BaseSettings):
     login_hold_days: int = Field(
         default=180,
         ge=0,
+        le=36_500,
         description="Days for which the login of a deleted account cannot be registered again.",
     )
     rate_limit_factor: float = Field(
@@ -189,7 +192,8 @@ class Settings(BaseSettings):
         gt=0,
         le=1000,
         description=(
-            "Multiplies every rate limit of the REST API; for load tests and large shared networks."
+            "Multiplies every rate limit per address and account of the API and of chat; for load tests "
+            "and large shared networks."
         ),
     )
 
@@ -226,11 +230,12 @@ class Settings(BaseSettings):
             "Empty: none."
         ),
     )
-    irc_tls_certificate: Path | None = Field(
-        default=None, description="PEM file with the certificate chain: IRC over TCP uses TLS then."
-    )
-    irc_tls_key: Path | None = Field(
-        default=None, description="PEM file with that certificate's private key."
+    irc_proxied_listen: str = Field(
+        default="unix:/run/footlight/irc.sock",
+        description=(
+            "`unix:/path` at which connections of `FOOTLIGHT_IRC_TLS_LISTEN` arrive at `chat`, behind a "
+            "line of the PROXY protocol."
+        ),
     )
     edge_listen: str = Field(
         default="127.0.0.1:8080",
@@ -245,6 +250,15 @@ class Settings(BaseSettings):
         description=(
             "`host:port` where a process also serves its health and metrics, for a Prometheus that "
             "reaches no unix socket. Never a public one. Empty: only where it listens anyway."
+        ),
+    )
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_000,
+        description=(
+            "First of the ports on 127.0.0.1 at which `up` lets a Prometheus on this machine read the "
+            "metrics of every process; `prometheus-targets.json` in the data folder lists them. 0: none."
         ),
     )
     web_root: Path | None = Field(
@@ -288,6 +302,64 @@ class Settings(BaseSettings):
         default="info",
         pattern="^(debug|info|warning|error)$",
         description="Least severity that is logged.",
+    )
+
+    # --- TLS --------------------------------------------------------------------------------------
+    tls_certificate: Path | None = Field(
+        default=None,
+        description=(
+            "PEM file with the certificate chain of the public name. When it changes it is loaded "
+            "again without dropping a connection."
+        ),
+    )
+    tls_key: Path | None = Field(
+        default=None, description="PEM file with that certificate's private key."
+    )
+    https_listen: str = Field(
+        default="",
+        description=(
+            "`address:port` of the edge over TLS, with HTTP/2; the port without TLS then sends browsers "
+            "here. Needs a public URL with `https://`. Empty: none."
+        ),
+    )
+    rtmps_listen: str = Field(
+        default="",
+        description="`address:port` at which streamers are received over TLS (RTMPS). Empty: none.",
+    )
+    rtmp_proxied_listen: str = Field(
+        default="127.0.0.1:1934",
+        description=(
+            "`127.0.0.1:port` at which streams of `FOOTLIGHT_RTMPS_LISTEN` arrive at nginx (ingest), "
+            "behind a line of the PROXY protocol. `up` sets it."
+        ),
+    )
+    irc_tls_listen: str = Field(
+        default="",
+        description="`address:port` of Twitch's IRC dialect over TLS. Empty: none.",
+    )
+    hsts_s: int = Field(
+        default=30 * 86400,
+        ge=0,
+        description=(
+            "How long browsers refuse to reach this name without TLS once they were here with it, "
+            "seconds; 0: they are not told to."
+        ),
+    )
+    acme_directory: str = Field(
+        default="",
+        pattern=r"^(https://\S+)?$",
+        description=(
+            "Certificate authority that makes and renews the certificate (ACME), such as "
+            "`https://acme-v02.api.letsencrypt.org/directory`. It asks for this name at port 80. Empty: "
+            "the certificate is the files above."
+        ),
+    )
+    acme_email: str = Field(
+        default="", description="Where that authority writes when something is wrong."
+    )
+    acme_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file with who vouches for an authority of one's own. Empty: the usual ones.",
     )
 
     # --- live -------------------------------------------------------------------------------------
@@ -389,11 +461,13 @@ class Settings(BaseSettings):
     chat_retention_days: int = Field(
         default=365,
         ge=0,
+        le=36_500,
         description="Days after which chat messages are removed, by the week; 0: kept for good.",
     )
     chat_held_s: float = Field(
         default=300.0,
         gt=0,
+        le=86_400,
         description="How long a held message waits for a moderator, seconds.",
     )
     chat_raid_s: float = Field(
@@ -402,7 +476,7 @@ class Settings(BaseSettings):
         description="Countdown of a raid, seconds.",
     )
     chat_pin_s: float = Field(
-        default=1200.0, gt=0, description="How long a message stays pinned, seconds."
+        default=1200.0, gt=0, le=604_800, description="How long a message stays pinned, seconds."
     )
 
     # --- videos -----------------------------------------------------------------------------------
@@ -449,6 +523,7 @@ class Settings(BaseSettings):
     video_retention_days: int = Field(
         default=0,
         ge=0,
+        le=36_500,
         description=(
             "Days after which recorded broadcasts are removed where the channel sets no other "
             "number; 0: kept for good."
@@ -457,13 +532,14 @@ class Settings(BaseSettings):
     video_channel_quota_bytes: int = Field(
         default=0,
         ge=0,
+        le=MOST_BYTES,
         description=(
             "Most that a channel's videos may take, bytes; past it its oldest broadcasts are "
             "removed. 0: no limit."
         ),
     )
     trash_days: float = Field(
-        default=7.0, ge=0, description="Days for which a deleted video can be restored."
+        default=7.0, ge=0, le=3650, description="Days for which a deleted video can be restored."
     )
     retention_interval_s: float = Field(
         default=60.0, gt=0, description="How often videos are looked through for removal, seconds."
@@ -494,14 +570,16 @@ class Settings(BaseSettings):
     upload_max_bytes: int = Field(
         default=50 * 1024 * 1024 * 1024,
         ge=1,
+        le=MOST_BYTES,
         description="Largest file that may be uploaded, bytes.",
     )
     upload_parallel: int = Field(
-        default=4, ge=1, description="Uploads that an account may have under way at once."
+        default=4, ge=1, le=1000, description="Uploads that an account may have under way at once."
     )
     upload_quota_bytes: int = Field(
         default=0,
         ge=0,
+        le=MOST_BYTES,
         description=(
             "Most that a channel's videos and the uploads under way may take together for another "
             "upload to begin, bytes. 0: no limit."
@@ -513,7 +591,43 @@ class Settings(BaseSettings):
         description="An upload that has not gone on for so long is forgotten, seconds.",
     )
     export_link_days: float = Field(
-        default=7.0, gt=0, description="Days for which the link to an export works."
+        default=7.0, gt=0, le=3650, description="Days for which the link to an export works."
+    )
+
+    # --- backups ----------------------------------------------------------------------------------
+    backup_place: str = Field(
+        default="",
+        description=(
+            "Where backups without a name go: a folder, or `s3://bucket/prefix`, of this instance "
+            "alone. `up` takes one whenever it is due. Empty: none by itself."
+        ),
+    )
+    backup_interval_hours: float = Field(
+        default=24.0, gt=0, le=8760, description="Hours between two backups that `up` takes."
+    )
+    backup_keep: int = Field(
+        default=7, ge=1, le=1000, description="Backups that stay in that place; older ones go."
+    )
+    backup_objects: str = Field(
+        default="copy",
+        pattern="^(copy|reference)$",
+        description=(
+            "Whether a backup holds the objects (`copy`), or only their names (`reference`): for an "
+            "object storage that keeps copies itself."
+        ),
+    )
+    backup_passphrase: SecretStr = Field(
+        default=SecretStr(""),
+        description="Encrypts backups (age, scrypt). Keep it elsewhere too: without it they are lost.",
+    )
+    backup_s3_endpoint: str = Field(
+        default="",
+        description="S3 endpoint of that bucket. Empty: that of the instance, with its keys.",
+    )
+    backup_s3_region: str = Field(default="", description="Its region. Empty: as the instance's.")
+    backup_s3_access_key: str = Field(default="", repr=False, description="S3 access key for it.")
+    backup_s3_secret_key: SecretStr = Field(
+        default=SecretStr(""), description="S3 secret key for it."
     )
 
     @classmethod
@@ -571,6 +685,19 @@ class Settings(BaseSettings):
             raise ValueError("part_target_s must be at most half of segment_target_s")
         return self
 
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        if not (self.https_listen or self.rtmps_listen or self.irc_tls_listen):
+            return self
+        if self.acme_directory:
+            if not self.secure:
+                raise ValueError("public_url must be https:// with the name that ACME is to certify")
+        elif self.tls_certificate is None or self.tls_key is None:
+            raise ValueError("TLS needs tls_certificate and tls_key, or acme_directory")
+        if self.https_listen and not self.secure:
+            raise ValueError("https_listen needs a public_url with https://")
+        return self
+
     @classmethod
     def from_environment(cls) -> Settings:
         """The settings of this process. Raises ValueError (pydantic's, or for a missing file)."""
@@ -585,6 +712,19 @@ class Settings(BaseSettings):
     def secure(self) -> bool:
         """Whether browsers reach us over HTTPS."""
         return self.public_url.startswith("https://")
+
+    @property
+    def certificate(self) -> tuple[Path, Path]:
+        """The PEM files of the chain and of its key: those that are named, or those that ACME makes."""
+        folder = self.data_dir / "tls"
+        if self.acme_directory or self.tls_certificate is None or self.tls_key is None:
+            return folder / "certificate.pem", folder / "key.pem"
+        return self.tls_certificate, self.tls_key
+
+    @property
+    def acme_challenges(self) -> Path | None:
+        """The folder in which the edge shows the authority that this name is ours."""
+        return self.data_dir / "tls/challenges" if self.acme_directory else None
 
     @property
     def mail_sender(self) -> str:

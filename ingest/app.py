@@ -10,6 +10,7 @@ from core.db.engine import open_database
 from core.derived import Purpose, derive
 from core.events import END_STREAM, OPEN_SEGMENTS, StreamKeyRevoked, UserDeleted, UserSuspended
 from core.http import make_app
+from core.instance_settings import follow
 from core.outbox import relay
 from core.service import Service
 from ingest.announcer import Announcer
@@ -42,8 +43,11 @@ async def build(service: Service) -> None:
     program = str(settings.ffmpeg_path)
     metrics = IngestMetrics(service.metrics)
     database = await service.enter(open_database(settings))
+    service.metrics.watch_pool(database.in_use, settings.database_pool_size)
     bus = await service.enter(open_bus(settings))
+    current = await follow(service, database, bus)
     nginx = await service.enter(open_nginx(settings))
+    nginx.seen = metrics.nginx.answered
     edges = Edges(settings.edge_internal_urls, metrics.edge_seconds.observe)
     media = MediaFolder(settings.media_dir, settings.media_quota_bytes)
     spool = await service.enter(
@@ -54,11 +58,12 @@ async def build(service: Service) -> None:
     machine = Machine()
     attempts = Attempts(database, metrics)
     records = Records(database, settings.node_id)
-    gate = Gate(database, derive(settings, Purpose.STREAM_KEY_PEPPER))
+    gate = Gate(database, derive(settings, Purpose.STREAM_KEY_PEPPER), current)
     director = await service.enter(
         _open_director(
             Director(
                 settings,
+                current,
                 records=records,
                 attempts=attempts,
                 nginx=nginx,
@@ -71,6 +76,8 @@ async def build(service: Service) -> None:
         )
     )
     service.check("postgres", database.check)
+    service.metrics.watch_disk("media", settings.media_dir)
+    service.metrics.watch_disk("spool", settings.spool)
 
     service.spawn(edges.run(), "edges")
     service.spawn(machine.watch(), "machine")

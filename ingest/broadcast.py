@@ -340,6 +340,9 @@ class Broadcast:
         if sample is not None:
             self._rungs.check()
             self._refresh_warnings()
+            excess = self.watch.excess(sample)
+            if excess is not None:
+                self._unusable(Verdict.END, excess.code, excess.message)
         return sample
 
     def _refresh_warnings(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from core.errors import Unavailable
 from core.events import Event, StreamKeyRevoked, UserDeleted, UserSuspended
+from core.instance_settings import CurrentSettings
 from core.logs import logger
 from core.settings import Settings
 from ingest import states
@@ -58,12 +59,22 @@ ROWS_S = 15.0
 LINGER_S = 10.0
 
 
+def policy_of(settings: Settings, current: CurrentSettings) -> Policy:
+    """What the settings say of sessions."""
+    return Policy(
+        grace_s=current.now.grace_s,
+        max_takeovers=settings.takeover_limit,
+        takeover_window_s=settings.takeover_window_s,
+    )
+
+
 class Director:
     """The one owner of this node's sessions."""
 
     def __init__(
         self,
         settings: Settings,
+        current: CurrentSettings,
         *,
         records: Records,
         attempts: Attempts,
@@ -75,17 +86,14 @@ class Director:
         metrics: IngestMetrics,
     ) -> None:
         self.sessions = Sessions(
-            Policy(
-                grace_s=settings.grace_s,
-                max_takeovers=settings.takeover_limit,
-                takeover_window_s=settings.takeover_window_s,
-            ),
+            policy_of(settings, current),
             new_id=lambda: secrets.token_hex(8),
             new_name=lambda session: f"{session}-{secrets.token_hex(4)}",
         )
         self.shows: dict[str, Show] = {}
         self.tasks = Tasks()
         self._settings = settings
+        self._current = current
         self._records = records
         self._attempts = attempts
         self._nginx = nginx
@@ -94,6 +102,7 @@ class Director:
         self._metrics = metrics
         self._kit = Kit(
             settings=settings,
+            current=current,
             media=media,
             spool=spool,
             edges=edges,
@@ -108,6 +117,11 @@ class Director:
         self._odd_audio: set[int] = set()
         self._deadline_changed = asyncio.Event()
         self.stopping = False
+        current.on_change(lambda: self._obey(policy_of(settings, current)))
+
+    def _obey(self, policy: Policy) -> None:
+        """The settings changed: what is cut from now on waits as long as they say."""
+        self.sessions.policy = policy
 
     # What broadcasts report (ingest.kit.Host)
 
@@ -308,7 +322,7 @@ class Director:
         adopted = []
         stat = await ask_nginx(self._nginx)
         for name in self._media.adopt():
-            left = read_notes(self._media, name, stat, self._settings.grace_s, time.monotonic())
+            left = read_notes(self._media, name, stat, self._current.now.grace_s, time.monotonic())
             if left is None or self.sessions.of_channel(left.session.channel_id):
                 self.tasks.spawn(self._clear_away(name), f"clear-{name}")
             elif show := self._take_up(left):

@@ -164,6 +164,43 @@ class Meter:
         return round((self._newest - self._sampled_media) / 1000 / elapsed, 3)
 
 
+#: How long more than the limit has to come before it counts, seconds, and what is forgiven.
+EXCESS_S = 30.0
+EXCESS_SHARE = 1.1
+
+
+class Ceiling:
+    """Whether an encoder sends more than the site allows."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def restart(self) -> None:
+        """The encoder came back, perhaps with other settings."""
+        self._since = None
+
+    def check(self, sample: Sample, now: float, max_kbps: int, max_resolution: int) -> Warn | None:
+        """What is too much, None while nothing is. Limits of 0 are none."""
+        short_side = min(sample.width, sample.height)
+        if max_resolution and short_side > max_resolution:
+            return Warn(
+                "resolution_too_high",
+                f"Your picture is {sample.width}×{sample.height}; this site takes at most "
+                f"{max_resolution} lines. Lower it in OBS → Settings → Video → Output Resolution.",
+            )
+        if not max_kbps or sample.bitrate <= max_kbps * 1000 * EXCESS_SHARE:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        if self._since is None or now - self._since < EXCESS_S:
+            return None
+        return Warn(
+            "bitrate_too_high",
+            f"Your encoder sends {sample.bitrate // 1000} kbit/s; this site takes at most {max_kbps}. "
+            "Lower it in OBS → Settings → Output → Bitrate.",
+        )
+
+
 def advise(sample: Sample, info: SourceInfo | None) -> list[Warn]:
     """Warnings for a sample, most important first."""
     return [warn for warn in (*_transport(sample), *_video(sample, info), *_audio(sample)) if warn]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from core.instance_settings import CurrentSettings
 from core.settings import Settings
 from ingest.edge import Edges
 from ingest.machine import Machine
@@ -48,6 +49,7 @@ class Kit:
     """What all broadcasts share."""
 
     settings: Settings
+    current: CurrentSettings
     media: MediaFolder
     spool: Spool
     edges: Edges

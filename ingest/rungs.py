@@ -81,7 +81,7 @@ class Rungs:
         if self._planned:
             return
         self._planned = True
-        machine, setting = self._kit.machine, self._kit.settings.ladder
+        machine, setting = self._kit.machine, self._kit.current.now.ladder
         headroom = machine.headroom()
         chosen = plan(setting, info, headroom, machine.abilities.core_s_per_mpx)
         machine.promise(chosen.cost)
@@ -193,12 +193,14 @@ class Rungs:
     def check(self) -> None:
         """Look whether every rung keeps up; the costliest goes when one does not."""
         if self._transcoder is None or not self._rungs:
+            self._kit.metrics.pace(self._session, None)
             return
         now = time.monotonic()
         slow = False
         for name, pace in self._paces.items():
             slow |= pace.update(now, self._source_time / 1000, self._times[name] / 1000)
-        self._kit.metrics.ladder_speed.set(min(pace.speed for pace in self._paces.values()))
+        slowest = min(pace.speed for pace in self._paces.values())
+        self._kit.metrics.pace(self._session, slowest)
         if slow:
             # One decoder and one pool of cores serve all: relief comes from the largest.
             self._kit.metrics.rungs_dropped.inc()
@@ -223,6 +225,7 @@ class Rungs:
     async def finish(self, patience_s: float) -> None:
         """The source's input ended: publish what its transcoder still has."""
         self._starting = False
+        self._kit.metrics.pace(self._session, None)
         transcoder = self._transcoder
         if transcoder is not None:
             # Its end is expected: not for `_watch` to mend.
@@ -233,6 +236,7 @@ class Rungs:
 
     async def close(self) -> None:
         """Stop at once."""
+        self._kit.metrics.pace(self._session, None)
         transcoder, self._transcoder = self._transcoder, None
         if transcoder is not None:
             await transcoder.close()

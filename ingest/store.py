@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Exists, delete, insert, select, text, update
+from sqlalchemy import Exists, delete, func, insert, not_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.access import Action, Actor, ChannelRef, allowed
@@ -71,6 +71,25 @@ async def find_key(session: AsyncSession, key_id: int) -> KeyRow | None:
         row.suspended,
         allowed(actor, Action.PUBLISH, ChannelRef(row.channel_id)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Streams that run: whether one of them is the channel's own, and how many are others'."""
+
+    own: bool
+    others: int
+
+
+async def running(session: AsyncSession, channel_id: int) -> Running:
+    """Those of the whole site, seen from a channel."""
+    own = Stream.channel_id == channel_id
+    count = func.count()
+    query = select(count.filter(own), count.filter(not_(own))).where(
+        Stream.status != StreamStatus.ENDED
+    )
+    mine, others = (await session.execute(query)).one()
+    return Running(mine > 0, others)
 
 
 def _is_suspended() -> Exists:

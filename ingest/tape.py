@@ -34,6 +34,8 @@ class Tape:
         self._kit = kit
         self._session = session
         self._recording: Recording | None = None
+        #: Whether there should be one.
+        self._wanted = False
         #: Whether it was ever to be seen; what was not leaves no video.
         self._aired = False
         self._identity: dict[str, Any] = {}
@@ -42,7 +44,8 @@ class Tape:
 
     def begin(self) -> None:
         """Record a new session, if there is room."""
-        if self._kit.settings.recording:
+        self._wanted = self._kit.current.now.recording
+        if self._wanted:
             self._recording = self._kit.spool.begin(self._session)
 
     @property
@@ -50,7 +53,7 @@ class Tape:
         """What the streamer should know."""
         if self._recording is not None:
             return CUT if self._recording.cut else None
-        return NOT_RECORDED if self._kit.settings.recording else None
+        return NOT_RECORDED if self._wanted else None
 
     def take_up(self, folder: Path, live: LiveStream, events: list[Event]) -> None:
         """Go on with the recording of an earlier life of this process.
@@ -66,6 +69,7 @@ class Tape:
 
     def take_over(self) -> Recording | None:
         """The recording of an earlier life, if there was one and it has not ended."""
+        self._wanted = self._kit.current.now.recording
         self._recording = self._kit.spool.take_up(self._session)
         if self._recording is not None:
             with contextlib.suppress(FileNotFoundError, ValueError):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from ingest.health import Meter, Sample, Warn, advise
+from ingest.health import Ceiling, Meter, Sample, Warn, advise
 from ingest.kit import SOURCE, Kit
 from ingest.ladder import NO_HEADROOM
 from ingest.packager import SegmentReady, SourceInfo
@@ -24,6 +24,7 @@ class Watch:
 
     def __init__(self, kit: Kit, session: str, now: Callable[[], datetime]) -> None:
         self.meter = Meter()
+        self._ceiling = Ceiling()
         self.warnings: list[Warn] = []
         self.thumbnail_at: datetime | None = None
         self._kit = kit
@@ -37,6 +38,7 @@ class Watch:
     def restart(self) -> None:
         """The input is over: what was measured of it says nothing about the next."""
         self.meter.restart()
+        self._ceiling.restart()
         self._sample = None
 
     def due(self) -> bool:
@@ -77,7 +79,16 @@ class Watch:
         sample = self.meter.sample(info, time.monotonic())
         if sample is not None:
             self._sample = sample
+            if sample.arrival_share is not None:
+                self._kit.metrics.arrival.observe(sample.arrival_share)
         return sample
+
+    def excess(self, sample: Sample) -> Warn | None:
+        """What of a sample is more than the site takes."""
+        now = self._kit.current.now
+        return self._ceiling.check(
+            sample, time.monotonic(), now.max_bitrate_kbps, now.max_resolution
+        )
 
     def fault(self, code: str, message: str) -> None:
         """A passing fault of the input."""

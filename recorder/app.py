@@ -10,6 +10,7 @@ from core.db.engine import open_database
 from core.derived import Purpose, derive
 from core.events import ChannelUpdated, UserDeleted, VideoReady
 from core.http import make_app
+from core.instance_settings import follow
 from core.outbox import relay
 from core.service import Service
 from core.storage import open_storage
@@ -48,9 +49,11 @@ async def build(service: Service) -> None:
     """Construct the service and start everything it runs."""
     settings = service.settings
     database = await service.enter(open_database(settings))
+    service.metrics.watch_pool(database.in_use, settings.database_pool_size)
     bus = await service.enter(open_bus(settings))
     storage = await service.enter(open_storage(settings))
     edges = await service.enter(open_edges(settings))
+    service.metrics.watch_disk("data", settings.data_dir)
     archive = await service.enter(
         _open_archive(
             Archive(
@@ -66,7 +69,9 @@ async def build(service: Service) -> None:
     archive.listeners.append(thumbnails)
     catalogue = Catalogue(database, derive(settings, Purpose.MEDIA_TOKENS))
     archive.finished = catalogue.forget
-    retention = Retention(database, storage, settings)
+    current = await follow(service, database, bus)
+    retention = Retention(database, storage, settings, current)
+    current.on_change(retention.look)
     queue = Queue(database, bus, settings.job_lease_s)
     known = crafts(settings, database, storage)
     ffmpeg = str(settings.ffmpeg_path)
@@ -98,12 +103,12 @@ async def build(service: Service) -> None:
     )
     service.spawn(finishers.run(), "clip-jobs")
     if settings.recorder_works:
-        worker.begin(service, queue, bus, storage, known, job_metrics)
-    await VideoRequests(database, settings.trash_days, retention.look).respond(bus)
+        worker.begin(service, queue, bus, storage, known, current, job_metrics)
+    await VideoRequests(database, current, retention.look).respond(bus)
     await Views(database).respond(bus)
     await clips.respond(bus)
     await Highlights(queue).respond(bus)
-    await JobRequests(queue, undo(known), settings.export_link_days).respond(bus)
+    await JobRequests(queue, undo(known), current).respond(bus)
     await Posters(database, storage, str(settings.ffmpeg_path)).respond(bus)
     await UploadRequests(queue, undo(known)).respond(bus)
     app = make_app(service)

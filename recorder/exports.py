@@ -20,6 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.db.engine import Database
 from core.db.video_models import Job, JobState, Video, VideoStatus, VideoTimeline
 from core.errors import NotFound, Unavailable
+from core.holding import removal
+from core.instance_settings import CurrentSettings
 from core.logs import logger
 from core.storage import Storage, Writer
 from recorder import adts, fmp4, movie
@@ -259,7 +261,10 @@ async def sweep(database: Database, storage: Storage, keep_days: float) -> int:
     async with database.session() as session:
         rows = (await session.execute(select(Job.id, Job.result["key"].astext).where(*old))).all()
     if rows:
-        await storage.delete(*(key for _, key in rows))
+        async with removal(database) as may:
+            if not may:
+                return 0
+            await storage.delete(*(key for _, key in rows))
         async with database.session() as session:
             await session.execute(
                 update(Job)
@@ -269,11 +274,11 @@ async def sweep(database: Database, storage: Storage, keep_days: float) -> int:
     return len(rows)
 
 
-async def keep_sweeping(database: Database, storage: Storage, keep_days: float) -> None:
+async def keep_sweeping(database: Database, storage: Storage, current: CurrentSettings) -> None:
     """`sweep`, again and again; runs until cancelled."""
     while True:
         try:
-            if removed := await sweep(database, storage, keep_days):
+            if removed := await sweep(database, storage, current.now.export_link_days):
                 log.info("exports_removed", count=removed)
         except Unavailable as error:
             log.warning("exports_stay", reason=error.message)

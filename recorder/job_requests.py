@@ -14,6 +14,7 @@ from core.bus import Bus
 from core.db.video_models import Job, JobState, Video, VideoStatus
 from core.errors import Conflict, Invalid, NotFound
 from core.events import recorder_question
+from core.instance_settings import CurrentSettings
 from recorder import jobs
 from recorder.jobs import Kind, Priority, Queue, Undo
 
@@ -30,7 +31,7 @@ class JobRequests:
 
     queue: Queue
     undo: Mapping[str, Undo]
-    keep_exports_days: float
+    current: CurrentSettings
 
     async def respond(self, bus: Bus) -> None:
         """Answer from now on; of all that do, one gets each question."""
@@ -62,7 +63,7 @@ class JobRequests:
     ) -> int | None:
         """An export that is being made for this user, or that will be there for another while."""
         # Not one whose link is over in a moment.
-        young = func.now() - timedelta(days=self.keep_exports_days / 2)
+        young = func.now() - timedelta(days=self.current.now.export_link_days / 2)
         there = (Job.state == JobState.DONE) & Job.result.has_key("key") & (Job.ended_at > young)
         found: int | None = await session.scalar(
             select(Job.id)

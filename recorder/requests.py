@@ -19,6 +19,7 @@ from core.db.models import Visibility
 from core.db.video_models import Video, VideoKind, VideoStatus
 from core.errors import Conflict, Invalid, NotFound
 from core.events import VideoRemoved, VideoUpdated, recorder_question
+from core.instance_settings import CurrentSettings
 from core.outbox import emit
 
 Json = dict[str, Any]
@@ -34,7 +35,7 @@ class VideoRequests:
     """Answers `video.…`."""
 
     database: Database
-    trash_days: float
+    current: CurrentSettings
     # Called when something is to go at once.
     due: Callable[[], None]
 
@@ -68,7 +69,7 @@ class VideoRequests:
             video = await _finished(session, question)
             if video.trashed_at is None:
                 video.trashed_at = now
-                video.purge_at = now + timedelta(days=self.trash_days)
+                video.purge_at = now + timedelta(days=self.current.now.trash_days)
                 await emit(session, VideoRemoved(video_id=video.id, channel_id=video.channel_id))
             purge_at = video.purge_at or now
         return {"purge_at": purge_at.isoformat()}

@@ -19,6 +19,8 @@ from core.db.models import Channel
 from core.db.video_models import Clip, Video, VideoKind, VideoSegment, VideoStatus, VideoTimeline
 from core.errors import Unavailable
 from core.events import Event, UserDeleted, VideoReady, VideoRemoved
+from core.holding import may_remove
+from core.instance_settings import CurrentSettings
 from core.logs import logger
 from core.outbox import emit
 from core.settings import Settings
@@ -36,11 +38,12 @@ _LOCK = 0x0F00_91D0
 class Retention:
     """Removes videos when their time has come."""
 
-    def __init__(self, database: Database, storage: Storage, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, storage: Storage, settings: Settings, current: CurrentSettings
+    ) -> None:
         self._database = database
         self._storage = storage
-        self._days = settings.video_retention_days
-        self._quota = settings.video_channel_quota_bytes
+        self._current = current
         self._every_s = settings.retention_interval_s
         self._wake = asyncio.Event()
 
@@ -50,7 +53,7 @@ class Retention:
 
     async def happened(self, event: Event) -> None:
         """What an account leaves behind goes with it; a channel's oldest go when it has too much."""
-        if isinstance(event, VideoReady) and self._quota:
+        if isinstance(event, VideoReady) and self._current.now.video_channel_quota_bytes:
             async with self._database.session() as session:
                 await self._mark_surplus(session, event.channel_id)
         if isinstance(event, UserDeleted):
@@ -92,7 +95,9 @@ class Retention:
             await self._mark_old(session)
 
     async def _mark_old(self, session: AsyncSession) -> None:
-        days = cast(func.coalesce(Channel.retention_days, self._days), Integer)
+        days = cast(
+            func.coalesce(Channel.retention_days, self._current.now.video_retention_days), Integer
+        )
         old = (
             select(Video.id)
             .join(Channel, Channel.id == Video.channel_id)
@@ -122,7 +127,7 @@ class Retention:
             .subquery()
         )
         surplus = select(kept.c.id).where(
-            kept.c.newer > self._quota,
+            kept.c.newer > self._current.now.video_channel_quota_bytes,
             kept.c.kind == VideoKind.BROADCAST,
             kept.c.status == VideoStatus.READY,
         )
@@ -152,16 +157,21 @@ class Retention:
         async with self._database.session() as session:
             ids = list(await session.scalars(due))
         for video_id in ids:
-            await self._purge(video_id)
+            if not await self._purge(video_id):
+                return False
         return len(ids) == BATCH
 
-    async def _purge(self, video_id: int) -> None:
-        """Out of sight first, then the objects; what a kill leaves is found again by `purged_at`."""
+    async def _purge(self, video_id: int) -> bool:
+        """Out of sight first, then the objects; what a kill leaves is found again by `purged_at`. False
+        while a backup copies them.
+        """
         async with self._database.session() as session:
             await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             video = await session.get(Video, video_id, with_for_update=True)
             if video is None or video.purged_at is not None or video.purge_at is None:
-                return
+                return True
+            if not await may_remove(session):
+                return False
             kept = await named(session, video_id)
             entries = await session.scalar(
                 select(VideoTimeline.entries).where(VideoTimeline.video_id == video_id)
@@ -182,6 +192,7 @@ class Retention:
                 VideoRemoved(video_id=video_id, channel_id=video.channel_id, purged=True),
             )
         log.info("video_purged", video_id=video_id, kept=len(kept))
+        return True
 
     async def _delete_objects(self, video_id: int, kept: set[str]) -> None:
         stored = await self._storage.list(f"videos/{video_id}/")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from core.bus import Bus, open_bus
 from core.db.engine import open_database
 from core.http import make_app
+from core.instance_settings import CurrentSettings, follow
 from core.outbox import relay
 from core.service import Service, run
 from core.storage import Storage, open_storage
@@ -27,6 +28,7 @@ def begin(
     bus: Bus,
     storage: Storage,
     known: Mapping[str, Craft],
+    current: CurrentSettings,
     metrics: JobMetrics,
 ) -> None:
     """Work on jobs for as long as the service lives."""
@@ -43,7 +45,7 @@ def begin(
     service.spawn(workers.run(), "workers")
     service.spawn(workers.listen(bus), "wake-ups")
     service.spawn(workers.watch(), "watch")
-    sweeping = exports.keep_sweeping(queue.database, storage, settings.export_link_days)
+    sweeping = exports.keep_sweeping(queue.database, storage, current)
     service.spawn(sweeping, "exports")
 
 
@@ -51,6 +53,7 @@ async def build(service: Service) -> None:
     """Construct a service that does nothing else."""
     settings = service.settings
     database = await service.enter(open_database(settings))
+    service.metrics.watch_pool(database.in_use, settings.database_pool_size)
     bus = await service.enter(open_bus(settings))
     storage = await service.enter(open_storage(settings))
     service.check("postgres", database.check)
@@ -62,6 +65,7 @@ async def build(service: Service) -> None:
         bus,
         storage,
         crafts(settings, database, storage),
+        await follow(service, database, bus),
         JobMetrics.of(service.metrics),
     )
     await service.listen(make_app(service), settings.worker_listen)

@@ -18,11 +18,14 @@ import aiohttp
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SmtpSession
 from jsonschema import Draft202012Validator
+from sqlalchemy import delete
 
 from api.app import build
 from core.bus import open_bus
 from core.db.engine import Database, open_database
+from core.db.models import SettingsVersion
 from core.events import Event
+from core.instance_settings import InstanceSettings
 from core.outbox import emit
 from core.service import Service
 from core.settings import Settings
@@ -186,6 +189,19 @@ class Account(Client):
             if answer.body["next_cursor"] is None:
                 return found
             query["cursor"] = answer.body["next_cursor"]
+
+
+def fixed_settings() -> dict[str, Any]:
+    """What no test of another file may change under this API: its environment says it."""
+    names = InstanceSettings.model_fields.keys() & Settings.model_fields.keys()
+    values = {name: Settings.model_fields[name].default for name in names}
+    return {**values, "streaming_open": True, "rate_limit_factor": 1000.0}
+
+
+async def forget_settings(settings: Settings) -> None:
+    """As if nobody had ever chosen any."""
+    async with open_database(settings) as database, database.session() as session:
+        await session.execute(delete(SettingsVersion))
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.bus import Bus, open_bus
 from core.db.engine import Database, open_database
 from core.db.video_models import Job, Video, VideoKind, VideoStatus, VideoTimeline
+from core.instance_settings import CurrentSettings
 from core.metrics import Metrics
 from core.settings import Settings
 from core.storage import Storage, open_storage
@@ -110,8 +111,8 @@ class Running:
     async def respond(self) -> None:
         """Answer questions about jobs and uploads."""
         await self.bus.connected()
-        days = self.settings.export_link_days
-        await JobRequests(self.queue, undo(self.crafts), days).respond(self.bus)
+        current = CurrentSettings(self.settings)
+        await JobRequests(self.queue, undo(self.crafts), current).respond(self.bus)
         await UploadRequests(self.queue, undo(self.crafts)).respond(self.bus)
 
     async def job(self, job_id: int) -> Job:

@@ -37,6 +37,7 @@ from core.db.models import Login, PasswordReset, Role, User
 from core.errors import Conflict, DomainError, Forbidden, Invalid, Unauthorized
 from core.events import ChannelUpdated, UserUpdated
 from core.http import network_of
+from core.instance_settings import InstanceSettings
 from core.outbox import emit
 
 auth = Operations("Logging in")
@@ -45,6 +46,11 @@ me = Operations("Your account")
 RESET_PREFIX = "flp_"
 # Older links of the same account stop working beyond this many.
 RESETS_AT_ONCE = 3
+
+
+def _first_role(now: InstanceSettings) -> Role:
+    """What a new account may do."""
+    return Role.CREATOR if now.who_may_stream == "everybody" else Role.VIEWER
 
 
 @auth.post(
@@ -65,12 +71,12 @@ async def register(call: Call[RegisterBody, None]) -> Reply:
     api, body = call.api, call.body
     if body.session == "cookie":
         refuse_other_sites(call.request)
-    if not api.settings.registration_open:
+    if not api.current.now.registration_open:
         raise Forbidden("This installation takes no new accounts.", code="registration_closed")
     password = names.clean_password(body.password, body.login, body.email)
     await api.limiter.charge("register", [(limits.REGISTER_ADDRESS, network_of(call.address))])
     password_hash = await api.passwords.hash(password)
-    role = Role.CREATOR if api.settings.streaming_open else Role.VIEWER
+    role = _first_role(api.current.now)
     async with api.database.session() as session:
         user = await users.add_user(
             session,
@@ -381,7 +387,7 @@ def _user_of_reset(token: str) -> Select[User]:
 
 def _tell_password_changed(call: AnyCall, user: User) -> None:
     if user.email:
-        name = call.api.settings.instance_name
+        name = call.api.current.now.instance_name
         call.api.mailer.send(letters.password_changed(user.email, user.login, name))
 
 
@@ -429,7 +435,7 @@ async def patch_me(call: Call[MeBody, None]) -> UserView:
         if body.display_name is not None:
             await emit(session, UserUpdated(user_id=user.id, login=user.login))
     if old_email and user.email != old_email:
-        name = call.api.settings.instance_name
+        name = call.api.current.now.instance_name
         call.api.mailer.send(letters.email_changed(old_email, user.login, name))
     return UserView.of(user)
 
@@ -496,7 +502,7 @@ async def delete_me(call: Call[DeleteBody, None]) -> Reply:
     """
     api = call.api
     await _confirm(call, call.body.password, field="password")
-    hold = timedelta(days=api.settings.login_hold_days)
+    hold = timedelta(days=api.current.now.login_hold_days)
     async with api.database.session() as session:
         await users.delete_user(
             session, call.actor.id, hold, actor_id=call.actor.id, address=call.address

@@ -60,12 +60,12 @@ async def announce(api: Api, event: Event) -> None:
         known = await account(session, event.user_id)
     if row is None or video is None or known is None:
         return
-    instance = api.settings.instance_name
+    instance = api.current.now.instance_name
     if row.state == JobState.FAILED:
         reason = (row.error or {}).get("message", "")
         await api.mailer.deliver(failed(known.email, video.title, row.kind, reason, instance))
     elif row.state == JobState.DONE and row.ended_at is not None:
-        days = api.settings.export_link_days
+        days = api.current.now.export_link_days
         expires_at = int((row.ended_at + timedelta(days=days)).timestamp())
         link = links.sign(api.export_key, row.id, event.user_id, expires_at)
         url = f"{api.settings.public_url}{PREFIX}/exports/{row.id}/download?link={link}"

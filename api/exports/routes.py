@@ -75,7 +75,7 @@ async def list_exports(call: Call[None, None]) -> Exports:
             .limit(100)
         )
         rows = (await session.scalars(query)).all()
-    return Exports.of(rows, call.api.settings.export_link_days)
+    return Exports.of(rows, call.api.current.now.export_link_days)
 
 
 @exports.get("/exports/{id}", "An export", answer=ExportView, errors=_NOT_FOUND)
@@ -199,4 +199,4 @@ async def _own_video(session: AsyncSession, actor: Actor, video_id: int) -> Vide
 
 
 def _view(call: AnyCall, row: Job) -> ExportView:
-    return ExportView.of(row, call.api.settings.export_link_days)
+    return ExportView.of(row, call.api.current.now.export_link_days)

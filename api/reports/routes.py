@@ -254,5 +254,5 @@ def _tell(call: Call[ReportDecisionBody, None], user: User, suspension: Suspensi
     if suspension is not None:
         tell_suspended(call, user, suspension)
     elif call.body.decision == "warned" and user.email:
-        name = call.api.settings.instance_name
+        name = call.api.current.now.instance_name
         call.api.mailer.send(letters.warned(user.email, user.login, call.body.reason, name))

@@ -231,7 +231,7 @@ async def decide_appeal(call: Call[AppealDecisionBody, None]) -> AppealItem:
         )
         user = await session.get(User, suspension.user_id)
     if user is not None and user.email:
-        name = call.api.settings.instance_name
+        name = call.api.current.now.instance_name
         letter = letters.appeal_decided(user.email, user.login, body.decision, body.answer, name)
         call.api.mailer.send(letter)
     return AppealItem.of(row, suspension, names)

@@ -23,7 +23,9 @@ from api.videos.schemas import VideoBody
 from core.db.models import Channel
 from core.db.video_models import Upload, UploadState
 from core.errors import Conflict, DomainError, Invalid
+from core.holding import removal
 from core.http import error_body
+from core.instance_settings import CurrentSettings
 from core.logs import logger
 
 log = logger(__name__)
@@ -70,8 +72,8 @@ async def create_upload(call: Call[None, None]) -> web.StreamResponse:
     size = tus.number(headers, "Upload-Length")
     if size == 0:
         raise Invalid("This file is empty.", code="empty_file")
-    if size > api.settings.upload_max_bytes:
-        most = api.settings.upload_max_bytes
+    if size > api.current.now.upload_max_bytes:
+        most = api.current.now.upload_max_bytes
         return _refuse(413, "upload_too_large", f"A file may have at most {most} bytes.")
     given = tus.metadata(headers)
     fields = _fields(given)
@@ -79,7 +81,7 @@ async def create_upload(call: Call[None, None]) -> web.StreamResponse:
     await api.limiter.charge("upload", [(limits.UPLOADS_ACCOUNT, str(call.actor.id))])
     life = timedelta(seconds=api.settings.upload_expires_s)
     async with api.database.session() as session:
-        await acts.admit(session, call.actor, size, api.settings)
+        await acts.admit(session, call.actor, size, api.current.now)
         if "visibility" not in fields:
             channel = await session.get(Channel, call.actor.id)
             if channel is not None:
@@ -179,7 +181,9 @@ async def cancel_upload(call: Call[None, None]) -> None:
     with suppress(DomainError):
         await ask(call, "upload.abandon", video_id=row.video_id)
         stored = [found.key for found in await api.storage.list(folder(row.id))]
-        await api.storage.delete(*stored)
+        async with removal(api.database) as may:
+            if may:
+                await api.storage.delete(*stored)
 
 
 async def options(_request: web.Request) -> web.Response:
@@ -187,7 +191,7 @@ async def options(_request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-def add_headers(app: web.Application, most: int) -> None:
+def add_headers(app: web.Application, current: CurrentSettings) -> None:
     """tus' own headers on every answer below /uploads, errors as well."""
 
     async def prepare(request: web.Request, response: web.StreamResponse) -> None:
@@ -197,7 +201,7 @@ def add_headers(app: web.Application, most: int) -> None:
                 response.headers["Tus-Version"] = tus.VERSION
                 response.headers["Tus-Extension"] = tus.EXTENSIONS
                 response.headers["Tus-Checksum-Algorithm"] = tus.ALGORITHMS
-                response.headers["Tus-Max-Size"] = str(most)
+                response.headers["Tus-Max-Size"] = str(current.now.upload_max_bytes)
 
     app.on_response_prepare.append(prepare)
     app.router.add_route("OPTIONS", f"{PREFIX}/uploads", options)

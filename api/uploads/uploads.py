@@ -15,14 +15,14 @@ from core.access import Action, Actor, ChannelRef, authorize
 from core.db.models import Channel, SuspensionScope
 from core.db.video_models import Job, Upload, UploadState, Video
 from core.errors import Forbidden, Invalid, NotFound, RateLimited
-from core.settings import Settings
+from core.instance_settings import InstanceSettings
 from core.suspensions import standing
 
 TRANSCODE = "transcode"
 MOST_LISTED = 100
 
 
-async def admit(session: AsyncSession, actor: Actor, size: int, settings: Settings) -> None:
+async def admit(session: AsyncSession, actor: Actor, size: int, settings: InstanceSettings) -> None:
     """Raise Forbidden (`uploading_not_allowed`, `channel_suspended`, `quota_exceeded`) or RateLimited
     (`too_many_uploads`) unless the actor may begin an upload of `size` bytes.
     """

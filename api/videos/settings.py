@@ -63,7 +63,7 @@ async def _own_channel(call: AnyCall, session: AsyncSession) -> ChannelRow:
 
 async def _view(call: AnyCall, session: AsyncSession, channel: ChannelRow) -> VideoSettingsView:
     row = await session.get_one(Channel, channel.id, populate_existing=True)
-    settings = call.api.settings
+    settings = call.api.current.now
     return VideoSettingsView(
         visibility=Visibility(row.video_visibility),
         retention_days=row.retention_days,

@@ -92,7 +92,7 @@ async def _used_by_clips(session: AsyncSession, *which: ColumnElement[bool]) -> 
 @videos.get("/me/storage", "What your videos take", answer=StorageView)
 async def my_storage(call: Call[None, None]) -> StorageView:
     """With how long they are kept, and how much there may be."""
-    settings = call.api.settings
+    settings = call.api.current.now
     async with call.api.database.session() as session:
         mine = await _used(session, Video.channel_id == call.actor.id)
         clips = await _used_by_clips(session, Clip.channel_id == call.actor.id)

@@ -367,6 +367,25 @@ class OutboxEvent(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class SettingsVersion(Base):
+    """What the instance's admins chose of its settings (core.instance_settings): the newest row holds, the
+    others are its history. Versions have no gaps.
+    """
+
+    __tablename__ = "instance_settings"
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # Null: an operator on the command line.
+    actor_id: Mapped[int | None]
+    # Everything that is chosen; what is missing has its default.
+    chosen: Mapped[Json]
+    # {name: {"before", "after"}}: what this version changed of what holds.
+    changes: Mapped[Json]
+    # The version that this one took back.
+    undoes: Mapped[int | None]
+
+
 class Follow(Base):
     """Somebody follows a channel."""
 
@@ -518,6 +537,25 @@ class AppToken(Base):
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
+
+
+# --- written by the command line ------------------------------------------------------------------
+
+
+class BackupRun(Base):
+    """A backup that was taken, or could not be."""
+
+    __tablename__ = "backups"
+    __table_args__ = (Index("ix_backups_started_at", text("started_at desc")),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
+    # Of the archive; 0 when there is none.
+    size_bytes: Mapped[int] = mapped_column(server_default="0")
+    place: Mapped[str]
+    # Why there is none.
+    error: Mapped[str | None]
 
 
 # --- written by ingest ----------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from tests.api_kit import (
     Document,
     MailServer,
     Seen,
+    fixed_settings,
     running_api,
     running_mail_server,
     watching,
@@ -45,10 +46,10 @@ def api_settings(
     """Settings of the shared API: limits so high that only tests of limits meet them."""
     socket = tmp_path_factory.mktemp("api") / "api.sock"
     settings: Settings = servers.settings(
+        **fixed_settings(),
         api_listen=f"unix:{socket}",
         ingest_listen=f"unix:{socket.with_name('ingest.sock')}",
         smtp_url=mail_server.url,
-        rate_limit_factor=1000,
         drain_s=2,
         trusted_proxies=[],
     )

@@ -16,6 +16,7 @@ from core.db.engine import Database
 from core.db.models import Role
 from core.db.video_models import Video
 from core.derived import Purpose, derive
+from core.instance_settings import CurrentSettings
 from core.media_tokens import media_token
 from core.service import Service
 from recorder.requests import VideoRequests
@@ -261,7 +262,7 @@ async def test_going_on_where_one_was(account: Accounts, database: Database) -> 
 async def recorder(api: Service, database: Database) -> AsyncIterator[None]:
     """The part of recorder that answers questions about videos."""
     async with open_bus(api.settings) as bus:
-        await VideoRequests(database, 7.0, lambda: None).respond(bus)
+        await VideoRequests(database, CurrentSettings(api.settings), lambda: None).respond(bus)
         await bus.connected()
         yield
 

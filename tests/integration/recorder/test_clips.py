@@ -32,6 +32,7 @@ from core.db.video_models import (
 )
 from core.errors import DomainError, Unavailable
 from core.events import OPEN_SEGMENTS, recorder_question
+from core.instance_settings import CurrentSettings
 from core.metrics import Metrics
 from core.settings import Settings
 from core.spool import SegmentNote
@@ -278,7 +279,7 @@ async def opened(settings: Settings) -> AsyncIterator[Studio]:
             await session.flush()
             session.add(Channel(id=user.id))
         crafts = clip_jobs.crafts(database, storage, materials, cutter, program)
-        retention = Retention(database, storage, settings)
+        retention = Retention(database, storage, settings, CurrentSettings(settings))
         yield Studio(
             settings, database, bus, storage, clips, highlights, dict(crafts), retention, user.id
         )

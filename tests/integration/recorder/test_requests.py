@@ -15,6 +15,8 @@ from core.db.models import Channel
 from core.db.video_models import Clip, ClipStatus, Video, VideoStatus, VideoTimeline
 from core.errors import Conflict, Invalid, NotFound
 from core.events import UserDeleted, VideoReady, recorder_question
+from core.instance_settings import CurrentSettings
+from core.settings import Settings
 from recorder.requests import VideoRequests
 from recorder.retention import Retention
 from recorder.timeline import Entry, Timeline
@@ -34,9 +36,16 @@ async def bench(servers: RunningServers, tmp_path: Path) -> AsyncIterator[Wired]
 async def bus(bench: Wired) -> AsyncIterator[Bus]:
     """A connection on which videos are answered for."""
     async with open_bus(bench.settings) as bus:
-        await VideoRequests(bench.database, 7, lambda: None).respond(bus)
+        current = CurrentSettings(bench.settings)
+        await VideoRequests(bench.database, current, lambda: None).respond(bus)
         await bus.connected()
         yield bus
+
+
+def retention_of(bench: Wired, settings: Settings | None = None) -> Retention:
+    """One that obeys these settings, or the bench's own."""
+    settings = settings or bench.settings
+    return Retention(bench.database, bench.storage, settings, CurrentSettings(settings))
 
 
 async def finished(bench: Wired) -> tuple[Broadcast, Video]:
@@ -105,7 +114,7 @@ async def test_removed_with_its_objects(bench: Wired, bus: Bus) -> None:
     _, video = await finished(bench)
     _, other = await finished(bench)
     await ask(bus, "remove", video)
-    await Retention(bench.database, bench.storage, bench.settings).purge()
+    await retention_of(bench).purge()
     assert await bench.objects(video.id) == set()
     assert len(await bench.objects(other.id)) == 9
     found = await row(bench, video.id)
@@ -131,7 +140,7 @@ async def test_what_clips_show_stays(bench: Wired, bus: Bus) -> None:
             )
         )  # fmt: skip
     await ask(bus, "remove", video)
-    await Retention(bench.database, bench.storage, bench.settings).purge()
+    await retention_of(bench).purge()
     assert await bench.objects(video.id) == {"source/2.m4s", f"source/{INIT}"}
     async with bench.database.session() as session:
         clip = await session.get(Clip, f"r{video.id:010d}")
@@ -153,7 +162,7 @@ async def test_time_is_over(bench: Wired) -> None:
 
     async def due(site_days: int) -> list[bool]:
         settings = bench.settings.model_copy(update={"video_retention_days": site_days})
-        await Retention(bench.database, bench.storage, settings).mark()
+        await retention_of(bench, settings).mark()
         return [(await row(bench, video.id)).purge_at is not None for video in videos]
 
     assert await due(0) == [False, False, True]
@@ -174,7 +183,7 @@ async def test_a_channel_that_has_too_much(bench: Wired) -> None:
         session.add_all(more)
     quota = 2 * first.size_bytes
     settings = bench.settings.model_copy(update={"video_channel_quota_bytes": quota})
-    retention = Retention(bench.database, bench.storage, settings)
+    retention = retention_of(bench, settings)
     event = VideoReady(video_id=more[-1].id, channel_id=stream.channel_id)
     await retention.happened(event)
     found = [(await row(bench, each.id)).purge_at is not None for each in (first, *more)]
@@ -184,7 +193,7 @@ async def test_a_channel_that_has_too_much(bench: Wired) -> None:
 
 async def test_an_account_that_is_gone(bench: Wired) -> None:
     stream, video = await finished(bench)
-    retention = Retention(bench.database, bench.storage, bench.settings)
+    retention = retention_of(bench)
     await retention.happened(UserDeleted(user_id=stream.channel_id, login=stream.login))
     await retention.purge()
     assert (await row(bench, video.id)).purged_at is not None

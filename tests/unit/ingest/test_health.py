@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.health import Meter, Sample, advise
+from ingest.health import Ceiling, Meter, Sample, advise
 from ingest.tags import Kind, Tag, TagScanner
 from tests.packager_kit import Synthetic
 from tests.unit.ingest.test_ladder import HD, HEVC
@@ -134,3 +134,25 @@ def test_a_codec_not_every_browser_plays() -> None:
 
 def test_sound_without_picture() -> None:
     assert codes(GOOD, video="") == ["no_video"]
+
+
+def test_too_large_a_picture_is_refused_at_once() -> None:
+    found = Ceiling().check(GOOD, 0.0, 0, 480)
+    assert found is not None
+    assert found.code == "resolution_too_high"
+    portrait = replace(GOOD, width=480, height=854)
+    assert Ceiling().check(portrait, 0.0, 0, 480) is None
+
+
+def test_too_high_a_bitrate_has_to_last() -> None:
+    ceiling = Ceiling()
+    # A tenth is forgiven.
+    assert ceiling.check(replace(GOOD, bitrate=3_300_000), 0.0, 3000, 0) is None
+    assert ceiling.check(replace(GOOD, bitrate=3_400_000), 10.0, 3000, 0) is None
+    assert ceiling.check(GOOD, 20.0, 3000, 0) is None
+    high = replace(GOOD, bitrate=3_400_000)
+    assert [ceiling.check(high, at, 3000, 0) is None for at in (30.0, 59.0, 60.0)] == [
+        True,
+        True,
+        False,
+    ]

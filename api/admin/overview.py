@@ -1,0 +1,270 @@
+"""How the instance is, at a glance: what is live, load, disks, queues, the last backup, alerts, versions.
+
+The figures of other processes are read from their metrics. What cannot be had is null, and is itself an
+alert where it should be there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+
+from pydantic import Field
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.admin.alerts import Alert, Figures, alerts_of
+from api.instance import version
+from api.operations import Call, Model, Operations
+from api.probes import Samples, scrape
+from api.streams.queries import IS_RUNNING
+from core.access import SiteAction, authorize_site
+from core.db.models import BackupRun, OutboxEvent, Stream, StreamStatus
+from core.db.video_models import Job, JobState
+from core.settings import Settings
+
+overview = Operations("Administration")
+
+
+class LiveView(Model):
+    """What is on."""
+
+    streams: int = Field(description="Streams with a picture.")
+    waiting: int = Field(description="Admitted without a picture, or cut and waited for.")
+    viewers: int
+
+
+class DiskView(Model):
+    """The file system that holds a folder."""
+
+    name: str = Field(description="`data`, `spool` or `media`.")
+    total_bytes: int
+    free_bytes: int
+
+
+class MachineView(Model):
+    """The machine that `api` runs on."""
+
+    node: str
+    cores: int
+    load: float = Field(description="Processes that ran or waited to, over the last minute.")
+    memory_total_bytes: int | None
+    memory_free_bytes: int | None
+    disks: list[DiskView]
+
+
+class WaitingView(Model):
+    """A queue."""
+
+    waiting: int
+    oldest_s: float = Field(description="For how long the oldest has waited.")
+
+
+class JobsView(WaitingView):
+    """The queue of jobs."""
+
+    running: int
+
+
+class SpoolView(Model):
+    """Segments that wait for the object storage, on the node that `api` asks."""
+
+    bytes: int
+    limit_bytes: int
+    oldest_s: float
+
+
+class BackupView(Model):
+    """The last backup."""
+
+    at: datetime
+    ok: bool
+    size_bytes: int | None
+
+
+class ServiceView(Model):
+    """A part of the instance, as it says itself."""
+
+    name: str
+    ready: bool
+
+
+class AlertView(Model):
+    """Something that somebody should look at."""
+
+    code: str
+    severity: str = Field(description="`warning` or `critical`.")
+    message: str
+
+    @classmethod
+    def of(cls, alert: Alert) -> AlertView:
+        """As it was found."""
+        return cls(code=alert.code, severity=alert.severity, message=alert.message)
+
+
+class OverviewView(Model):
+    """The instance at this moment."""
+
+    at: datetime
+    live: LiveView
+    services: list[ServiceView]
+    machine: MachineView
+    outbox: WaitingView
+    jobs: JobsView
+    spool: SpoolView | None
+    backup: BackupView | None
+    alerts: list[AlertView]
+    versions: dict[str, str]
+
+
+@overview.get(
+    "/admin/overview",
+    "How the instance is",
+    answer=OverviewView,
+    errors={HTTPStatus.FORBIDDEN: ("forbidden",)},
+)
+async def get_overview(call: Call[None, None]) -> OverviewView:
+    """For admins. What all videos take is at `/admin/storage`, who is live at `/admin/streams`."""
+    authorize_site(call.actor, SiteAction.SEE_OVERVIEW)
+    api, settings = call.api, call.api.settings
+    ready, ingest, recorder, redis_version, machine = await asyncio.gather(
+        api.readiness(),
+        scrape("ingest", settings.ingest_listen),
+        scrape("recorder", settings.recorder_listen),
+        _redis_version(api.redis),
+        asyncio.to_thread(_machine, settings),
+    )
+    ready = {**ready, "recorder": recorder is not None}
+    async with api.database.session() as session:
+        live = await _live(session)
+        outbox, jobs = await _outbox(session), await _jobs(session)
+        backup = await _last_backup(session)
+        server = await session.scalar(text("show server_version"))
+        schema = await session.scalar(text("select version_num from alembic_version"))
+    spool = _spool(ingest)
+    figures = Figures(
+        down=tuple(name for name, up in ready.items() if not up),
+        outbox_age_s=outbox.oldest_s,
+        jobs_age_s=jobs.oldest_s,
+        spool_bytes=spool.bytes if spool else 0,
+        spool_limit_bytes=spool.limit_bytes if spool else 0,
+        spool_age_s=spool.oldest_s if spool else 0.0,
+        disks={disk.name: (disk.free_bytes, disk.total_bytes) for disk in machine.disks},
+        load=machine.load / machine.cores,
+        backup_ok=backup.ok if backup else None,
+        backup_age_s=(datetime.now(UTC) - backup.at).total_seconds() if backup else None,
+    )
+    versions = {
+        "footlight": version(),
+        "schema": schema or "",
+        "python": platform.python_version(),
+        "postgresql": str(server).partition(" ")[0],
+        "redis": redis_version,
+        "nats": api.bus.server_version,
+        "settings": str(api.current.version),
+    }
+    return OverviewView(
+        at=datetime.now(UTC),
+        live=live,
+        services=[ServiceView(name=name, ready=up) for name, up in ready.items()],
+        machine=machine,
+        outbox=outbox,
+        jobs=jobs,
+        spool=spool,
+        backup=backup,
+        alerts=[AlertView.of(alert) for alert in alerts_of(figures)],
+        versions={name: value for name, value in versions.items() if value},
+    )
+
+
+async def _live(session: AsyncSession) -> LiveView:
+    live = Stream.status == StreamStatus.LIVE
+    count = func.count()
+    query = select(
+        count.filter(live), count.filter(~live), func.coalesce(func.sum(Stream.viewers), 0)
+    ).where(IS_RUNNING)
+    streams, waiting, viewers = (await session.execute(query)).one()
+    return LiveView(streams=streams, waiting=waiting, viewers=int(viewers))
+
+
+async def _outbox(session: AsyncSession) -> WaitingView:
+    age = func.extract("epoch", func.now() - func.min(OutboxEvent.created_at))
+    count, oldest = (await session.execute(select(func.count(), age))).one()
+    return WaitingView(waiting=count, oldest_s=max(0.0, float(oldest or 0)))
+
+
+async def _jobs(session: AsyncSession) -> JobsView:
+    queued = Job.state == JobState.QUEUED
+    age = func.extract("epoch", func.now() - func.min(Job.created_at).filter(queued))
+    query = select(
+        func.count().filter(queued), func.count().filter(Job.state == JobState.RUNNING), age
+    ).where(Job.state.in_((JobState.QUEUED, JobState.RUNNING)))
+    waiting, running, oldest = (await session.execute(query)).one()
+    return JobsView(waiting=waiting, running=running, oldest_s=max(0.0, float(oldest or 0)))
+
+
+async def _last_backup(session: AsyncSession) -> BackupView | None:
+    """None when none was ever tried."""
+    row = await session.scalar(select(BackupRun).order_by(BackupRun.started_at.desc()).limit(1))
+    if row is None:
+        return None
+    ok = row.error is None
+    return BackupView(at=row.ended_at, ok=ok, size_bytes=row.size_bytes if ok else None)
+
+
+def _spool(ingest: Samples | None) -> SpoolView | None:
+    if ingest is None or "footlight_ingest_spool_bytes" not in ingest:
+        return None
+    return SpoolView(
+        bytes=int(ingest["footlight_ingest_spool_bytes"]),
+        limit_bytes=int(ingest.get("footlight_ingest_spool_limit_bytes", 0)),
+        oldest_s=ingest.get("footlight_ingest_spool_age_seconds", 0.0),
+    )
+
+
+def _machine(settings: Settings) -> MachineView:
+    folders = {"data": settings.data_dir, "spool": settings.spool, "media": settings.media_dir}
+    total, free = _memory()
+    return MachineView(
+        node=settings.node_id,
+        cores=os.cpu_count() or 1,
+        load=round(os.getloadavg()[0], 2),
+        memory_total_bytes=total,
+        memory_free_bytes=free,
+        disks=[disk for name, path in folders.items() if (disk := _disk(name, path)) is not None],
+    )
+
+
+def _disk(name: str, path: Path) -> DiskView | None:
+    """None where this process does not see the folder: another machine or container has it."""
+    try:
+        use = shutil.disk_usage(path)
+    except OSError:
+        return None
+    return DiskView(name=name, total_bytes=use.total, free_bytes=use.free)
+
+
+def _memory() -> tuple[int | None, int | None]:
+    """All memory, and what could be had of it, bytes (proc(5))."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None, None
+    sizes = {
+        name: int(rest.split()[0]) * 1024 for name, _, rest in (x.partition(":") for x in lines)
+    }
+    return sizes.get("MemTotal"), sizes.get("MemAvailable")
+
+
+async def _redis_version(redis: Redis) -> str:
+    try:
+        return str((await redis.info("server")).get("redis_version", ""))
+    except (RedisError, OSError):
+        return ""
