@@ -1,6 +1,7 @@
 import { Suspense, useEffect, useRef } from 'react';
 import { Redirect, Route, Switch, useLocation } from 'wouter';
 import { useSession } from './api/session';
+import { SiteBanner } from './components/banner';
 import { ErrorBoundary } from './components/error-boundary';
 import { Header } from './components/header';
 import { Toasts } from './components/toasts';
@@ -8,6 +9,7 @@ import { Skeleton } from './components/ui';
 import { channelLogin, isBare, loginPath } from './lib/routes';
 import { DirectoryPage } from './pages/directory';
 import {
+  AboutPage,
   AdminPage,
   ChannelPage,
   ChannelTabPage,
@@ -113,6 +115,7 @@ export function App() {
         Skip to the content
       </a>
       <Header />
+      <SiteBanner />
       <main id="main" ref={main} tabIndex={-1} className={css.main}>
         <ErrorBoundary key={path}>
           <Suspense fallback={<PageSkeleton />}>
@@ -157,6 +160,7 @@ export function App() {
                   </SignedIn>
                 )}
               </Route>
+              <Route path="/about" component={AboutPage} />
               <Route path="/admin/:area?">
                 {({ area }) => (
                   <SignedIn>

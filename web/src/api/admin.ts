@@ -99,6 +99,68 @@ function query(values: Record<string, string | boolean | undefined>): string {
   ]).toString();
 }
 
+export type SettingValue = string | number | boolean | null;
+export type SettingValues = Record<string, SettingValue>;
+
+/** The instance's settings: what holds, and why. */
+export interface Settings {
+  version: string;
+  changed_at: string | null;
+  changed_by: Person | null;
+  values: SettingValues;
+  defaults: SettingValues;
+  chosen: string[];
+  /** Settings that the server's environment fixes, with the variable that does. */
+  fixed: Record<string, string>;
+}
+
+export interface SettingsVersion {
+  id: string;
+  at: string;
+  by: Person | null;
+  changes: { name: string; before: SettingValue; after: SettingValue }[];
+  undoes: string | null;
+}
+
+interface Waiting {
+  waiting: number;
+  oldest_s: number;
+}
+
+/** How the instance is at a moment. */
+export interface Overview {
+  at: string;
+  live: { streams: number; waiting: number; viewers: number };
+  services: { name: string; ready: boolean }[];
+  machine: {
+    node: string;
+    cores: number;
+    load: number;
+    memory_total_bytes: number | null;
+    memory_free_bytes: number | null;
+    disks: { name: string; total_bytes: number; free_bytes: number }[];
+  };
+  outbox: Waiting;
+  jobs: Waiting & { running: number };
+  spool: { bytes: number; limit_bytes: number; oldest_s: number } | null;
+  backup: { at: string; ok: boolean; size_bytes: number | null } | null;
+  alerts: { code: string; severity: 'warning' | 'critical'; message: string }[];
+  versions: Record<string, string>;
+}
+
+interface Usage {
+  count: number;
+  bytes: number;
+  duration_s: number;
+}
+
+export interface SiteStorage {
+  videos: Usage;
+  trash: Usage;
+  clips: Usage;
+  channels: { channel: Person; videos: number; bytes: number }[];
+}
+
 const list =
   <T>(path: string) =>
   (of: Record<string, string | boolean | undefined>, cursor: string | null, signal?: AbortSignal) =>
@@ -113,6 +175,7 @@ export const admin = {
   appeals: list<Appeal>('appeals'),
   audit: list<AuditLine>('audit'),
   streams: list<RunningStream>('streams'),
+  settingsHistory: list<SettingsVersion>('settings/history'),
   claim: (id: string) => api('POST', `/admin/reports/${id}/claim`),
   release: (id: string) => api('DELETE', `/admin/reports/${id}/claim`),
   decide: (id: string, decision: ReportDecision) =>
@@ -126,5 +189,12 @@ export const admin = {
     id: string,
     body: { decision: 'upheld' | 'shortened' | 'lifted'; answer: string; duration_s?: number },
   ) => api('POST', `/admin/appeals/${id}`, { body }),
+  settings: (signal?: AbortSignal) => api<Settings>('GET', '/admin/settings', { signal }),
+  setSettings: (changes: SettingValues, version: string) =>
+    api<Settings>('PATCH', '/admin/settings', { body: { ...changes, version } }),
+  undoSettings: (version: string) =>
+    api<Settings>('POST', `/admin/settings/history/${version}/undo`),
+  overview: (signal?: AbortSignal) => api<Overview>('GET', '/admin/overview', { signal }),
+  storage: (signal?: AbortSignal) => api<SiteStorage>('GET', '/admin/storage', { signal }),
   stopStream: (id: string) => api('POST', `/admin/streams/${id}/stop`),
 };

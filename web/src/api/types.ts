@@ -11,10 +11,21 @@ export interface User {
   created_at: string;
 }
 
+export interface Banner {
+  text: string;
+  level: 'info' | 'warning' | 'danger';
+  until: string | null;
+}
+
 export interface Instance {
   name: string;
+  tagline: string;
   version: string;
   registration_open: boolean;
+  who_may_stream: 'everybody' | 'approved' | 'nobody';
+  banner: Banner | null;
+  has_about: boolean;
+  has_rules: boolean;
   mail_enabled: boolean;
   rtmp_url: string;
 }

@@ -138,12 +138,14 @@ export function Switch({
   hint,
   checked,
   busy = false,
+  disabled = false,
   onChange,
 }: {
   label: string;
   hint?: string;
   checked: boolean;
   busy?: boolean;
+  disabled?: boolean;
   onChange: (checked: boolean) => void;
 }) {
   const id = useId();
@@ -166,6 +168,7 @@ export function Switch({
         aria-labelledby={id}
         aria-describedby={hint === undefined ? undefined : `${id}-hint`}
         aria-busy={busy}
+        disabled={disabled}
         className={css.switch}
         onClick={() => {
           if (!busy) onChange(!checked);

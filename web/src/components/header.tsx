@@ -4,6 +4,7 @@ import { explain } from '../api/client';
 import { useInstance } from '../api/instance';
 import { logOut, useSession } from '../api/session';
 import type { User } from '../api/types';
+import { cx } from '../lib/cx';
 import { loginPath } from '../lib/routes';
 import { ButtonLink } from './button';
 import css from './header.module.css';
@@ -35,6 +36,15 @@ export function Header() {
           >
             Videos
           </Link>
+          {(instance?.has_about || instance?.has_rules) && (
+            <Link
+              href="/about"
+              className={cx(css.link, css.wide)}
+              aria-current={path === '/about' ? 'page' : undefined}
+            >
+              About
+            </Link>
+          )}
         </nav>
         <div className={css.side}>
           {session.status === 'signed-in' ? (
@@ -67,6 +77,7 @@ export function Header() {
 function AccountMenu({ user }: { user: User }) {
   const [open, setOpen] = useState(false);
   const [path, navigate] = useLocation();
+  const instance = useInstance();
   const id = useId();
   const { root, onKeyDown } = useMenu(open, setOpen);
 
@@ -88,6 +99,9 @@ function AccountMenu({ user }: { user: User }) {
     { icon: 'settings', label: 'Settings', href: '/settings' },
     ...(user.role === 'admin' || user.role === 'moderator'
       ? [{ icon: 'shield', label: 'Administration', href: '/admin' } as const]
+      : []),
+    ...(instance?.has_about || instance?.has_rules
+      ? [{ icon: 'info', label: 'About this site', href: '/about' } as const]
       : []),
   ];
 

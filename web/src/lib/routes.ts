@@ -10,6 +10,7 @@ const PAGES = new Set([
   'clips',
   'moderation',
   'admin',
+  'about',
   'overlay',
   'embed',
   'api',

@@ -30,4 +30,5 @@ export const UploadPage = lazy(() => import('./dashboard/upload'));
 export const PopoutPage = lazy(() => import('./popout'));
 export const OverlayPage = lazy(() => import('./overlay'));
 export const ModerationPage = lazy(() => import('./moderation'));
+export const AboutPage = lazy(() => import('./about'));
 export const AdminPage = lazy(() => import('./admin'));

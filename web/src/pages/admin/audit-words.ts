@@ -26,6 +26,8 @@ const WORDS: Record<string, string> = {
   'password.reset': 'set a new password for %',
   'password.reset_asked': 'sent a link for a new password to %',
   'report.decided': 'decided a report about %',
+  'settings.changed': 'changed the settings of this site',
+  'settings.undone': 'took a change of the settings back',
   'signing_key.rotated': 'replaced the key that logins are signed with',
   'stream.stopped': 'stopped the stream of %',
   'stream_key.created': 'made a stream key',

@@ -6,7 +6,9 @@ import { useTitle } from '../../lib/title';
 import css from './admin.module.css';
 import { Appeals, Streams, Suspensions, Users } from './areas';
 import { Audit } from './audit';
+import { OverviewArea } from './overview';
 import { Reports } from './reports';
+import { SettingsArea } from './settings';
 
 const AREAS = [
   { area: 'reports', label: 'Reports', of: Reports },
@@ -15,6 +17,12 @@ const AREAS = [
   { area: 'appeals', label: 'Appeals', of: Appeals },
   { area: 'streams', label: 'Streams', of: Streams },
   { area: 'audit', label: 'Audit log', of: Audit },
+] as const;
+
+/** For those who run the site alone. */
+const OWNERS = [
+  { area: 'overview', label: 'Overview', of: OverviewArea },
+  { area: 'settings', label: 'Settings', of: SettingsArea },
 ] as const;
 
 const pathOf = (area: string) => (area === 'reports' ? '/admin' : `/admin/${area}`);
@@ -31,14 +39,15 @@ export default function AdminPage({ area }: { area: string }) {
       </EmptyState>
     );
   }
-  const chosen = AREAS.find((each) => each.area === area) ?? AREAS[0];
+  const areas = user.role === 'admin' ? [...AREAS, ...OWNERS] : AREAS;
+  const chosen = areas.find((each) => each.area === area) ?? AREAS[0];
   return (
     <div className={css.page}>
       <h1>Administration</h1>
       <PageTabs
         label="Administration"
         at={pathOf(chosen.area)}
-        pages={AREAS.map(({ area: name, label }) => ({ href: pathOf(name), name: label }))}
+        pages={areas.map(({ area: name, label }) => ({ href: pathOf(name), name: label }))}
       />
       <chosen.of />
     </div>
