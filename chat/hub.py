@@ -5,6 +5,7 @@ Refusals are DomainErrors; the dialects write them as error frames or NOTICEs.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -24,14 +25,28 @@ from chat.rooms import Room
 from chat.sessions import Event, Member, Session
 from chat.store import Absent, Audience, Stale, Store
 from core.app_tokens import Scope
+from core.buckets import Buckets
 from core.db.engine import Database
-from core.errors import Conflict, DomainError, Forbidden, NotFound, Unauthorized, Unavailable
+from core.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+)
+from core.http import network_of
 from core.logs import logger
 from core.settings import Settings
 
 log = logger(__name__)
 
 ROOMS_PER_SESSION = 100
+# Rooms entered from one address (many people may share it): so many at once, and then so many a second. Who comes
+# after waits for a turn; past that the socket is closed, and comes back when it likes.
+JOINS, JOINS_PER_S, JOIN_PATIENCE_S = 2000, 100, 5.0
+TRY_AGAIN_LATER = 1013
 # A decision that changes the room while a message is being judged makes it be judged again.
 ATTEMPTS = 4
 REPLY_TEXT = 200
@@ -110,6 +125,8 @@ class Hub:
         self._people = people
         self._recovery = settings.chat_recovery
         self._metrics = metrics
+        factor = settings.rate_limit_factor
+        self._arriving: Buckets[str] = Buckets(JOINS * factor, JOINS_PER_S * factor)
         self._words = automod.WordLists(wordlists.lists())
         # Rooms with messages that PostgreSQL does not hold yet.
         self.dirty: set[int] = set()
@@ -147,7 +164,7 @@ class Hub:
     async def join(
         self, session: Session, login: str, since: int | None = None, epoch: str | None = None
     ) -> Joined:
-        """Enter a room, or see again what one missed. Raises NotFound, Conflict, Unavailable.
+        """Enter a room, or see again what one missed. Raises NotFound, Conflict, RateLimited, Unavailable.
 
         The caller answers before it awaits anything: what happens from now on follows the answer.
         """
@@ -156,6 +173,7 @@ class Hub:
                 f"A socket has at most {ROOMS_PER_SESSION} rooms.", code="too_many_rooms"
             )
         _require(session, Scope.CHAT_READ)
+        await self._take_turn(session)
         room = await self.rooms.get(login)
         # Kept open while the rest is looked up.
         room.idle_since = None
@@ -167,6 +185,17 @@ class Hub:
             self._has_joined(room, session)
             return Joined(room, member, shown, offset, False, _poll(room, vote))
         return await self._rejoin(session, room, member, since, vote)
+
+    async def _take_turn(self, session: Session) -> None:
+        """Hold a flood of joins from one address back. Raises RateLimited, and closes the socket."""
+        network = network_of(session.address)
+        wait = self._arriving.queue(network, time.monotonic(), JOIN_PATIENCE_S)
+        if wait is None:
+            self._metrics.refused.labels("too_many_joins").inc()
+            session.connection.close(TRY_AGAIN_LATER, "too many joins")
+            raise RateLimited("Too many joins from your address.", retry_after=JOIN_PATIENCE_S)
+        if wait:
+            await asyncio.sleep(wait)
 
     async def _vote(self, session: Session, room: Room) -> Vote | None:
         if session.user is None or room.poll is None or self.voted is None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from core.buckets import Buckets
 from core.db.engine import Database
 from core.errors import Unavailable
 from core.events import StreamKeyUsed
@@ -27,23 +27,6 @@ UNKNOWN = 10
 REMEMBERED_CHANNELS = 10_000
 #: Waiting to be written while the database is slow; more are dropped.
 QUEUE = 200
-
-
-@dataclass(slots=True)
-class Bucket:
-    """A token bucket of `size`, filled once a minute."""
-
-    size: int
-    tokens: float
-    at: float
-
-    def take(self, now: float) -> bool:
-        self.tokens = min(self.size, self.tokens + (now - self.at) * self.size / 60)
-        self.at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +50,10 @@ class Attempts:
         self._database = database
         self._metrics = metrics
         self._queue: asyncio.Queue[Attempt] = asyncio.Queue(QUEUE)
-        self._buckets: OrderedDict[int | None, Bucket] = OrderedDict()
+        self._of_channel: Buckets[int] = Buckets(
+            PER_CHANNEL, PER_CHANNEL / 60, most=REMEMBERED_CHANNELS
+        )
+        self._unknown: Buckets[None] = Buckets(UNKNOWN, UNKNOWN / 60)
 
     def note(self, attempt: Attempt) -> None:
         """Remember an attempt, unless there were too many."""
@@ -76,12 +62,9 @@ class Attempts:
             self._queue.put_nowait(attempt)
 
     def _may(self, channel: int | None, now: float) -> bool:
-        size = UNKNOWN if channel is None else PER_CHANNEL
-        bucket = self._buckets.setdefault(channel, Bucket(size, size, now))
-        self._buckets.move_to_end(channel)
-        while len(self._buckets) > REMEMBERED_CHANNELS:
-            self._buckets.popitem(last=False)
-        return bucket.take(now)
+        if channel is None:
+            return self._unknown.take(None, now) == 0
+        return self._of_channel.take(channel, now) == 0
 
     async def run(self) -> None:
         """Write until cancelled. What cannot be written is dropped: it is a hint, not a record."""

@@ -54,7 +54,7 @@ class Reception:
         try:
             if self._director.stopping:
                 raise rejected("stopping")
-            key = await self._gate.check(call.name)
+            key = await self._gate.check(call.name, call.address)
             async with asyncio.timeout(ADMIT_S):
                 name = await self._admit(call, key)
         except TimeoutError as error:
@@ -81,7 +81,8 @@ class Reception:
 
     def _refused(self, call: Call, channel: int | None, refusal: DomainError) -> None:
         self._attempts.note(Attempt(channel, refusal.code, refusal.message))
-        log.info("publish_refused", channel_id=channel, code=refusal.code, address=call.address)
+        if refusal.code != "too_many_guesses":
+            log.info("publish_refused", channel_id=channel, code=refusal.code, address=call.address)
 
     async def _admit(self, call: Call, key: KeyRow) -> str:
         channel = key.channel_id

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from core.db.engine import Database
 from core.metrics import Metrics
-from ingest.attempts import PER_CHANNEL, QUEUE, UNKNOWN, Attempt, Attempts, Bucket
+from ingest.attempts import PER_CHANNEL, QUEUE, UNKNOWN, Attempt, Attempts
 from ingest.metrics import IngestMetrics
-
-
-def test_a_bucket_gives_its_size_at_once_and_as_much_again_in_a_minute() -> None:
-    bucket = Bucket(10, 10, 0.0)
-    assert [bucket.take(0.0) for _ in range(11)] == [True] * 10 + [False]
-    assert bucket.take(6.1) and not bucket.take(6.2)
-    assert sum(bucket.take(66.0) for _ in range(20)) == 10
 
 
 async def test_what_is_kept_is_bounded_and_what_is_counted_is_not() -> None:
