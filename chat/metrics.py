@@ -28,6 +28,11 @@ class ChatMetrics:
         self.deliveries = Counter(
             "footlight_chat_deliveries", "Events written to sockets.", registry=registry
         )
+        self.writes = Counter(
+            "footlight_chat_writes",
+            "Writes to sockets that carried events; deliveries divided by them is the coalescing factor.",
+            registry=registry,
+        )
         self.flushes = Counter(
             "footlight_chat_flushes", "Times a group of sockets was written to.", registry=registry
         )
@@ -37,6 +42,9 @@ class ChatMetrics:
             ("reason",),
             registry=registry,
         )
+        # From nothing on: the first of its kind is an increase, too.
+        for reason in ("slow", "flood", "silent"):
+            self.dropped.labels(reason)
         self.lost = Counter(
             "footlight_chat_lost", "Messages that were accepted and then lost.", registry=registry
         )

@@ -220,6 +220,7 @@ class Room:
             else:
                 session.connection.write(data)
         self._metrics.deliveries.inc(len(sessions) * len(events))
+        self._metrics.writes.inc(len(sessions))
         self._metrics.flushes.inc()
 
     def _write_own(self, dialect: Dialect, sessions: set[Session], events: Sequence[Event]) -> None:

@@ -15,7 +15,7 @@ Footlight: your own live-streaming site. OBS in, browsers out, less than a secon
 """
 # Their arguments belong to another program and are passed on as they are.
 PASSED_ON = ("test", "bench")
-BENCHMARKS = ("latency", "start", "edge", "ingest", "chat", "api", "vod")
+BENCHMARKS = ("latency", "start", "edge", "ingest", "chat", "api", "vod", "soak")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -29,12 +29,13 @@ SERVER_PACKAGES = (
     "redis-tools",
     "fonts-dejavu-core",
 )
-# libfaketime lets the fault suite shift the clocks of our processes.
-TEST_PACKAGES = ("chromium", "ffmpeg", "libfaketime")
+# libfaketime lets the fault suite shift the clocks of our processes; prometheus checks the alert rules
+# and reads a running instance.
+TEST_PACKAGES = ("chromium", "ffmpeg", "libfaketime", "prometheus")
 # Fetched even when the system has them, so that all of it is one version and at one place.
 OWN = re.compile(
     r"^(nginx|libnginx-mod|lua-resty|libluajit|postgresql|redis|libpq5|chromium|ffmpeg|fonts-dejavu|"
-    r"libfaketime)"
+    r"libfaketime|prometheus)"
 )
 # Needed to install those packages, not to run the programs in them. libc6 must never be unpacked:
 # the system's dynamic loader goes with the system's libc.
@@ -42,7 +43,7 @@ NOT_NEEDED = re.compile(
     r"^(perl.*|libperl.*|libgdbm.*|libjson-perl|netbase|postgresql-client-common|postgresql-common.*|ssl-cert|"
     r"sensible-utils|ucf|libc-l10n|locales|libllvm.*|libz3-4|nginx-common|libsasl2-modules.*|"
     r"libc6|libc-bin|libcrypt1|dpkg|debconf|adduser|passwd|systemd.*|libpam.*|udev|dbus.*|init-system-helpers|"
-    r"python3.*|libpython3.*|chromium-sandbox|xdg-utils|shared-mime-info|adwaita-icon-theme|"
+    r"python3.*|libpython3.*|fonts-glyphicons.*|libjs-.*|node-.*|chromium-sandbox|xdg-utils|shared-mime-info|adwaita-icon-theme|"
     r"gtk-update-icon-cache|hicolor-icon-theme|media-types|tzdata|logsave|lsb-base)$"
 )
 # Suites that are a release of the distribution itself under another name.

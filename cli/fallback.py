@@ -36,6 +36,7 @@ SERVERS = (
 TEST_PROGRAMS = (
     Requirement("chromium", "Chromium", (100,), "chromium"),
     Requirement("ffprobe", "ffprobe", (5,), "ffmpeg"),
+    Requirement("promtool", "Prometheus", (2, 40), "prometheus"),
 )
 
 
@@ -95,7 +96,7 @@ def install_script(packages: Sequence[str]) -> str:
     Only masking survives: a disabled nginx was started by a later reinstall. A unit of a package
     that is already there is the user's own and is left alone.
     """
-    units = {"nginx": "nginx", "redis-server": "redis-server", "postgresql": "postgresql"}
+    units = {name: name for name in ("nginx", "redis-server", "postgresql", "prometheus")}
     masks = [
         f"dpkg -s {package} >/dev/null 2>&1 || systemctl mask {unit}.service 2>/dev/null || true"
         for package, unit in units.items()

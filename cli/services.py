@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cli import nginx
+from cli import nginx, scraping
 from cli.instance import Layout, generated_secret
 from cli.probe import answers
 from cli.process import ProcessSpec
@@ -183,7 +183,11 @@ class Services:
             argv=(),
             module=module,
             cwd=folder,
-            environment={**self.environment(), **(own or {})},
+            environment={
+                **self.environment(),
+                "FOOTLIGHT_METRICS_LISTEN": self._metrics_address(name),
+                **(own or {}),
+            },
             ready=lambda: answers(url, "/readyz"),
             # A service that waits for a server is well; only one that does not answer at all is
             # not.
@@ -191,10 +195,27 @@ class Services:
             stop_timeout_s=DRAIN_S + 1.5,
         )
 
+    def _metrics_address(self, name: str) -> str:
+        return scraping.address(self.settings().metrics_port, name)
+
+    def write_targets(self) -> None:
+        """Say where Prometheus finds every process, if it is to."""
+        file = self.layout.data / scraping.TARGETS_FILE
+        first = self.settings().metrics_port
+        if not first:
+            file.unlink(missing_ok=True)
+            return
+        names = ["edge", *(spec.name for spec in self.specs())]
+        # Not private: a Prometheus runs as somebody else.
+        file.write_text(json.dumps(scraping.targets(first, names), indent=2) + "\n")
+
     def edge(self) -> ProcessSpec:
         """nginx (edge): the public HTTP port."""
         folder = self.layout.data / "edge"
-        values = edge_values(self.settings(), self.toolchain)
+        values = replace(
+            edge_values(self.settings(), self.toolchain),
+            metrics_listen=self._metrics_address("edge"),
+        )
         internal = values.internal_socket
 
         async def prepare() -> None:

@@ -271,7 +271,7 @@ class Setup:
             "web": ("Web pages", "built here from web/ with packages from npm"),
             "pkgs-test": (
                 "Test programs",
-                "Debian's Chromium and ffprobe, to see what a viewer sees (120 MB)",
+                "Debian's Chromium, ffprobe and Prometheus, to see what a viewer and an admin see (140 MB)",
             ),
             "web-tests": ("Web tests", "npm packages that check web/"),
         }

@@ -173,6 +173,7 @@ class Instance:
         await supervisor.start(self.servers.specs(self.toolchain))
         await self._prepare(new=await create_database(self.layout.run))
         if not self.options.servers_only:
+            services.write_targets()
             await supervisor.start(services.specs())
             await supervisor.start([services.edge()])
             await supervisor.start([services.rtmp()])

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+from prometheus_client import Gauge
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,6 +27,7 @@ from core.db.models import OutboxEvent
 from core.errors import Unavailable
 from core.events import Event
 from core.logs import logger
+from core.metrics import Metrics
 from core.settings import Settings
 
 log = logger(__name__)
@@ -35,6 +37,8 @@ BATCH = 100
 # Notifications make it immediate; this finds what was committed while nobody listened.
 POLL_S = 1.0
 RETRY_S = 0.5
+# How often its length and age are looked at.
+WATCH_S = 5.0
 # One relay at a time over all processes, or order would be lost. Any number that nothing else
 # takes.
 _ADVISORY_LOCK = 0x0F007_0B0C
@@ -98,6 +102,30 @@ async def relay_once(database: Database, bus: Bus) -> bool:
     if failure is not None:
         raise failure
     return len(rows) == BATCH
+
+
+async def watch(database: Database, metrics: Metrics) -> None:
+    """Show how much waits to be published and for how long; runs until cancelled.
+
+    One service of an installation does: all would say the same.
+    """
+    count = Gauge(
+        "footlight_outbox_events", "Events that wait for NATS.", registry=metrics.registry
+    )
+    age = Gauge(
+        "footlight_outbox_age_seconds",
+        "Age of the oldest event that waits for NATS; 0 when none does.",
+        registry=metrics.registry,
+    )
+    oldest = func.extract("epoch", func.clock_timestamp() - func.min(OutboxEvent.created_at))
+    query = select(func.count(), func.coalesce(oldest, 0))
+    while True:
+        with contextlib.suppress(Unavailable):
+            async with database.session() as session:
+                waiting, seconds = (await session.execute(query)).one()
+            count.set(waiting)
+            age.set(max(0.0, float(seconds)))
+        await asyncio.sleep(WATCH_S)
 
 
 @asynccontextmanager

@@ -40,6 +40,9 @@ Build = Callable[["Service"], Awaitable[None]]
 
 log = logs.logger(__name__)
 
+# How often the event loop's lag is measured, and how often what a service needs is asked after.
+LAG_S = 0.5
+CHECK_EVERY_S = 10.0
 # A check that takes longer has failed: whoever asks for readiness does not wait long either.
 CHECK_TIMEOUT_S = 3.0
 # Readiness may be asked for by anybody through the edge; the servers behind it are asked this often
@@ -116,6 +119,8 @@ class Service:
             if self._last_checks is None or now - self._last_checks[0] > CHECK_CACHE_S:
                 results = await asyncio.gather(*(self._run_check(name) for name in self._checks))
                 self._last_checks = (now, dict(zip(self._checks, results, strict=True)))
+                for name, good in self._last_checks[1].items():
+                    self.metrics.dependencies.labels(name).set(good)
             return self._last_checks[1]
 
     async def _run_check(self, name: str) -> bool:
@@ -126,6 +131,18 @@ class Service:
             log.warning("check_failed", check=name, error=repr(error))
             return False
         return True
+
+    async def watch(self) -> None:
+        """Measure the event loop, and ask after what is needed, until cancelled."""
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        while True:
+            due = loop.time() + LAG_S
+            await asyncio.sleep(LAG_S)
+            self.metrics.loop_lag.observe(max(0.0, loop.time() - due))
+            if loop.time() - asked >= CHECK_EVERY_S:
+                asked = loop.time()
+                await self.readiness()
 
     async def _shut_down(self) -> None:
         for step in reversed(self._on_stop):
@@ -195,6 +212,7 @@ def _spare_the_collector() -> None:
 
 
 async def _build(service: Service, build: Build) -> None:
+    service.spawn(service.watch(), "service-watch")
     if service.settings.metrics_listen:
         # Before anything is waited for: what holds a start up is seen there.
         await service.listen(http.make_app(service), service.settings.metrics_listen)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from prometheus_client import Counter, Gauge, Histogram
 
 from core.metrics import Metrics
+from ingest.nginx_metrics import NginxMetrics
 
+#: Shares of real time: below 0.85 a streamer is told.
+_ARRIVAL = (0.25, 0.5, 0.75, 0.85, 0.95, 1.05, 1.25)
 #: From parts on time to those a low-latency player stalls on, seconds.
 _LATENESS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -15,6 +18,7 @@ class IngestMetrics:
 
     def __init__(self, metrics: Metrics) -> None:
         registry = metrics.registry
+        self.nginx = NginxMetrics(registry)
         self.publishes = Counter(
             "footlight_ingest_publishes",
             "Publish attempts by outcome (accepted, or the code of the refusal).",
@@ -45,7 +49,15 @@ class IngestMetrics:
         )
         self.ladder_speed = Gauge(
             "footlight_ingest_ladder_speed",
-            "Media seconds per second of the slowest rung of all ladders; 1 keeps up.",
+            "Media seconds per second of the slowest rung of all ladders; 1 keeps up. 1 without any.",
+            registry=registry,
+        )
+        self.ladder_speed.set_function(lambda: min(self._speeds.values(), default=1.0))
+        self._speeds: dict[str, float] = {}
+        self.arrival = Histogram(
+            "footlight_ingest_arrival_ratio",
+            "Media seconds that a source sent per second, a sample of some seconds each; 1 keeps up.",
+            buckets=_ARRIVAL,
             registry=registry,
         )
         self.rungs_dropped = Counter(
@@ -64,6 +76,11 @@ class IngestMetrics:
         self.spool_bytes = Gauge(
             "footlight_ingest_spool_bytes",
             "Segments that wait for the object storage.",
+            registry=registry,
+        )
+        self.spool_age = Gauge(
+            "footlight_ingest_spool_age_seconds",
+            "Age of the oldest segment that waits for the object storage; 0 when none does.",
             registry=registry,
         )
         self.spool_seconds = Histogram(
@@ -87,3 +104,10 @@ class IngestMetrics:
             "Broadcasts that are not recorded because the spool is nearly full.",
             registry=registry,
         )
+
+    def pace(self, session: str, speed: float | None) -> None:
+        """Note how fast a session's slowest rung is encoded; None: it has none any more."""
+        if speed is None:
+            self._speeds.pop(session, None)
+        else:
+            self._speeds[session] = speed

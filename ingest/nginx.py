@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -21,12 +21,23 @@ _NOT_XML = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 @dataclass(frozen=True, slots=True)
+class Traffic:
+    """What nginx (ingest) has done since its start: `accepted` connections and bytes; and its age."""
+
+    accepted: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    uptime_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Stat:
     """What nginx-rtmp serves at one moment. `publishers` maps stream name → RTMP client id."""
 
     boot: str
     publishers: Mapping[str, int]
     players: Mapping[str, frozenset[int]]
+    traffic: Traffic = Traffic()
 
 
 def parse_stat(boot: str, page: bytes) -> Stat:
@@ -49,23 +60,32 @@ def parse_stat(boot: str, page: bytes) -> Stat:
             else:
                 playing.add(number)
         players[name] = frozenset(playing)
-    return Stat(boot, publishers, players)
+    numbers = (
+        int(root.findtext(name, "0")) for name in ("naccepted", "bytes_in", "bytes_out", "uptime")
+    )
+    return Stat(boot, publishers, players, Traffic(*numbers))
 
 
 class IngestNginx:
     """Client of nginx's loopback listener. Every call raises Unavailable when it does not answer."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
+        #: Told of every answer, None for one that did not come.
+        self.seen: Callable[[Stat | None], None] = lambda _stat: None
         self._http = http
         self._url = url.rstrip("/")
 
     async def stat(self) -> Stat:
         """Who publishes and plays now."""
-        boot, page = await self._get("/stat", {})
+        found: Stat | None = None
         try:
-            return parse_stat(boot, page)
+            boot, page = await self._get("/stat", {})
+            found = parse_stat(boot, page)
         except ValueError as error:
             raise Unavailable(str(error)) from error
+        finally:
+            self.seen(found)
+        return found
 
     async def drop_publisher(self, name: str) -> None:
         """Close the connection that publishes `name`; nothing happens when there is none."""

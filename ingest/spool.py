@@ -201,7 +201,8 @@ class Spool:
         now = time.monotonic()
         if now - self._measured_at < pause:
             return
-        self._used = files.size(self.root)
+        self._used, oldest = files.measure(self.root)
+        self._metrics.spool_age.set(0.0 if oldest is None else max(0.0, time.time() - oldest))
         stat = os.statvfs(self.root)
         free = stat.f_bavail * stat.f_frsize
         self._limit = min(self._quota, self._used + int(free * FILE_SYSTEM_SHARE))

@@ -71,9 +71,10 @@ def promote(folder: Path) -> None:
             note.rename(note.with_name(f"{number}.json"))
 
 
-def size(root: Path) -> int:
-    """Bytes of all files below a folder."""
+def measure(root: Path) -> tuple[int, float | None]:
+    """Bytes of all files below a folder, and when the oldest segment of them was written (Unix seconds)."""
     total = 0
+    oldest: float | None = None
     pending = [str(root)]
     while pending:
         # Recorder removes files and folders meanwhile.
@@ -83,8 +84,13 @@ def size(root: Path) -> int:
                     pending.append(entry.path)
                 else:
                     with contextlib.suppress(FileNotFoundError):
-                        total += entry.stat(follow_symlinks=False).st_size
-    return total
+                        stat = entry.stat(follow_symlinks=False)
+                        total += stat.st_size
+                        if entry.name.endswith(".m4s") and (
+                            oldest is None or stat.st_mtime < oldest
+                        ):
+                            oldest = stat.st_mtime
+    return total, oldest
 
 
 def _make(folder: Path) -> None:

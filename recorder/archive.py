@@ -13,10 +13,12 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
+from structlog.contextvars import bind_contextvars
 
 from core.bus import Bus, obey_cancellation
 from core.db.engine import Database
@@ -41,6 +43,8 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
 #: Messages that are worked on side by side.
 AT_ONCE = 64
+#: From a segment that is stored as it ends to a storage that was away for hours, seconds.
+LAG_BUCKETS = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 7200)
 
 
 class Listener(Protocol):
@@ -68,6 +72,7 @@ class ArchiveMetrics:
     waiting: Gauge
     stuck: Gauge
     finish_seconds: Histogram
+    lag: Histogram
 
     @classmethod
     def of(cls, metrics: Metrics) -> ArchiveMetrics:
@@ -95,6 +100,12 @@ class ArchiveMetrics:
             Histogram(
                 "footlight_archive_finish_seconds",
                 "Time from a broadcast's last segment to its video being ready.",
+                registry=registry,
+            ),
+            Histogram(
+                "footlight_archive_lag_seconds",
+                "From a segment's last frame on air to its place in the object storage.",
+                buckets=LAG_BUCKETS,
                 registry=registry,
             ),
         )
@@ -200,6 +211,8 @@ class Archive:
     # One session
 
     async def _pass(self, name: str) -> None:
+        # For whatever is logged in this task.
+        bind_contextvars(session=name)
         lock = self._locks.setdefault(name, asyncio.Lock())
         async with lock:
             # Whoever looks from here on sees files that this pass may not.
@@ -309,6 +322,10 @@ class Archive:
         """Write a batch down, and only then remove it. Raises what failed in it."""
         if batch.stored:
             await self._write_down(video, source, folder, batch.stored)
+            now = datetime.now(UTC)
+            for each in batch.stored:
+                ended = each.note.pdt + timedelta(seconds=each.note.duration_s)
+                self.metrics.lag.observe(max(0.0, (now - ended).total_seconds()))
         await asyncio.to_thread(_remove, batch.done)
         if batch.done:
             self._moved_at = time.monotonic()

@@ -253,6 +253,14 @@ class Queue:
             found = {state: count for state, count in (await session.execute(query)).all()}
         return {state: found.get(state, 0) for state in _OPEN}
 
+    async def oldest_due_s(self) -> float:
+        """For how long the job that could be begun longest ago has not been, seconds; 0: there is none."""
+        async with self.database.session() as session:
+            since = func.min(func.coalesce(Job.lease_until, Job.created_at))
+            seconds = func.extract("epoch", func.clock_timestamp() - since)
+            found = await session.scalar(select(seconds).where(_due()))
+        return max(0.0, float(found or 0.0))
+
 
 def _due() -> ColumnElement[bool]:
     """A queued job's lease is when it may be tried again."""

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.contextvars import bound_contextvars
 
 from core.bus import Bus, obey_cancellation
 from core.errors import DomainError, Unavailable
@@ -71,6 +72,7 @@ class JobMetrics:
     ended: Counter
     seconds: Histogram
     waiting: Gauge
+    overdue: Gauge
 
     @classmethod
     def of(cls, metrics: Metrics) -> JobMetrics:
@@ -91,6 +93,11 @@ class JobMetrics:
                 registry=registry,
             ),
             Gauge("footlight_jobs_open", "Jobs that wait or run.", ("state",), registry=registry),
+            Gauge(
+                "footlight_jobs_wait_seconds",
+                "For how long the oldest job that could be begun has not been; 0 when none waits.",
+                registry=registry,
+            ),
         )
 
 
@@ -143,6 +150,7 @@ class Workers:
             with contextlib.suppress(Unavailable):
                 for state, count in (await self.queue.counts()).items():
                     self.metrics.waiting.labels(state).set(count)
+                self.metrics.overdue.set(await self.queue.oldest_due_s())
             await asyncio.sleep(15)
 
     async def _slot(self, number: int, kinds: Sequence[str]) -> None:
@@ -168,7 +176,8 @@ class Workers:
             return
         # There may be more: another slot looks.
         self._wake.set()
-        await self._attempt(work)
+        with bound_contextvars(job=work.id):
+            await self._attempt(work)
 
     async def _attempt(self, work: Work) -> None:
         """One attempt, and what becomes of it."""

@@ -32,6 +32,10 @@ class Database:
         self.engine = engine
         self._sessions = async_sessionmaker(engine, expire_on_commit=False)
 
+    def in_use(self) -> int:
+        """How many of the pool's connections a transaction holds now."""
+        return self.engine.pool.checkedout()  # type: ignore[attr-defined, no-any-return]
+
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed at the end of the block, rolled back when the block raises.

@@ -6,6 +6,7 @@ local viewers = require "viewers"
 local waiters = require "waiters"
 
 local store = ngx.shared.channels
+local ages = ngx.shared.ages
 
 -- States of channels that went offline are kept this long; unknown ones are offline too.
 local OFFLINE_TTL_S = 3600
@@ -30,6 +31,10 @@ function channels.put(login, session, body)
     if not stored then
         return nil, problem
     end
+    if session ~= "" then
+        -- While a channel waits for its streamer its playlists stand still, as they should.
+        ages:set("live:" .. session, fields:find('"state": ?"live"') ~= nil)
+    end
     waiters.publish(channel_key(login))
     return true
 end
@@ -41,6 +46,7 @@ end
 
 function channels.forget_session(session)
     store:delete("s:" .. session)
+    ages:delete("live:" .. session)
 end
 
 --- Names of all sessions with a multivariant playlist.

@@ -4,6 +4,7 @@ local boot = require "boot"
 local channels = require "channels"
 local playlists = require "playlists"
 local storage = require "storage"
+local traffic = require "traffic"
 local viewers = require "viewers"
 local waiters = require "waiters"
 
@@ -156,6 +157,14 @@ function internal.viewers()
     return reply(200, '{"sessions":{' .. table.concat(counts, ",") .. "}}\n")
 end
 
+local function watching()
+    local total = 0
+    for _, session in ipairs(channels.sessions()) do
+        total = total + viewers.count(session)
+    end
+    return total
+end
+
 -- Name, Prometheus type, help and value of everything there is to know about this instance.
 local function figures()
     local var = ngx.var
@@ -171,6 +180,9 @@ local function figures()
         { "video_cache_hits_total", "counter", "Objects of videos served from the disk.", storage.count("hits") },
         { "video_cache_misses_total", "counter", "Objects of videos fetched.", storage.count("misses") },
         { "video_failures_total", "counter", "Objects that the storage did not serve.", storage.count("failures") },
+        { "viewers", "gauge", "Distinct playbacks of live streams in the last 15 s.", watching() },
+        { "held_requests", "gauge", "Requests that wait for a playlist or a state to change.", traffic.held() },
+        { "playlist_staleness_seconds", "gauge", "Age of the oldest playlist of a live stream.", playlists.staleness() },
         { "worker_held_requests", "gauge", "Requests held by the worker that answers.", waiters.count() },
     }
 end
@@ -189,9 +201,10 @@ function internal.metrics()
     local lines = {}
     for _, figure in ipairs(figures()) do
         local name = "footlight_edge_" .. figure[1]
-        lines[#lines + 1] = string.format("# HELP %s %s\n# TYPE %s %s\n%s %d\n", name, figure[3], name, figure[2], name,
+        lines[#lines + 1] = string.format("# HELP %s %s\n# TYPE %s %s\n%s %.14g\n", name, figure[3], name, figure[2], name,
             figure[4])
     end
+    lines[#lines + 1] = traffic.exposition()
     return reply(200, table.concat(lines), "text/plain; version=0.0.4")
 end
 

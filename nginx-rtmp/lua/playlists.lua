@@ -8,6 +8,7 @@ local viewers = require "viewers"
 local waiters = require "waiters"
 
 local store = ngx.shared.playlists
+local ages = ngx.shared.ages
 local byte, concat, match, sub = string.byte, table.concat, string.match, string.sub
 local exiting, now = ngx.worker.exiting, ngx.now
 
@@ -39,6 +40,11 @@ function playlists.put(session, rendition, at, body)
     if store:safe_add("known:" .. key, true) then
         store:rpush("renditions:" .. session, rendition)
     end
+    if at.ended then
+        ages:delete(key)
+    else
+        ages:set(key, now())
+    end
     waiters.publish(key)
     return true
 end
@@ -50,6 +56,7 @@ function playlists.forget_session(session)
         local key = session .. "/" .. rendition
         store:delete("known:" .. key)
         store:delete("p:" .. key)
+        ages:delete(key)
         waiters.retire(key)
         rendition = store:lpop("renditions:" .. session)
     end
@@ -128,6 +135,18 @@ function playlists.wait(key, playlist, wanted, a, b)
         end
     end
     return playlist
+end
+
+--- How long ago the playlist was renewed that is the oldest of all whose channel is live, seconds; 0 without any.
+function playlists.staleness()
+    ngx.update_time()
+    local oldest, time = 0, now()
+    for _, key in ipairs(ages:get_keys(0)) do
+        local session = match(key, "^([^/]+)/")
+        local at = session and ages:get("live:" .. session) and ages:get(key)
+        oldest = at and math.max(oldest, time - at) or oldest
+    end
+    return oldest
 end
 
 local function published(playlist, msn, part)

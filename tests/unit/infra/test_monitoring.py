@@ -1,0 +1,88 @@
+"""Dashboards and alert rules as files: complete, of one form, and with a runbook each."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bench.prometheus import DASHBOARDS, Query, alerts, panels, rules
+from cli.scraping import address, targets
+
+ROOT = DASHBOARDS.parent
+BOARDS = sorted(DASHBOARDS.glob("*.json"))
+RUNBOOKS = ROOT / "docs" / "operations" / "monitoring.md"
+PROVISIONING = ROOT / "infra" / "grafana" / "provisioning"
+# Names that would make a series for each stream, account or room.
+UNBOUNDED = re.compile(
+    r"\b(id|session|stream|stream_id|channel|channel_id|room|login|user|user_id|video|key|address|node)\b"
+)
+
+
+def test_the_dashboards_that_an_admin_needs() -> None:
+    assert {file.stem for file in BOARDS} == {
+        *("overview", "live", "chat", "recorder", "edge", "stream"),
+    }
+
+
+@pytest.mark.parametrize("file", BOARDS, ids=lambda file: file.stem)
+def test_a_dashboard_is_complete(file: Path) -> None:
+    board = json.loads(file.read_text())
+    assert board["uid"] == f"footlight-{file.stem}"
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(ids) == len(set(ids))
+    sources = {source["uid"] for source in _sources()}
+    taken: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        assert panel["title"] and panel["description"].endswith("."), panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert {target["datasource"]["uid"] for target in panel["targets"]} <= sources
+        place = panel["gridPos"]
+        cells = {
+            (place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])
+        }
+        assert not cells & taken and place["x"] + place["w"] <= 24
+        taken |= cells
+
+
+def _sources() -> list[dict[str, object]]:
+    found = yaml.safe_load((PROVISIONING / "datasources" / "footlight.yml").read_text())
+    sources: list[dict[str, object]] = found["datasources"]
+    return sources
+
+
+@pytest.mark.parametrize("query", [*panels(), *alerts()], ids=lambda query: query.place)
+def test_no_query_asks_for_ids(query: Query) -> None:
+    for labels in re.findall(r"\bby \(([^)]*)\)|\{([^}]*)\}", query.text):
+        assert not UNBOUNDED.search(" ".join(labels).replace("instance", "")), query.text
+    assert query.metrics
+
+
+def test_every_alert_says_what_to_do_and_is_tested() -> None:
+    page = RUNBOOKS.read_text()
+    headings = {line[3:].strip().lower() for line in page.splitlines() if line.startswith("## ")}
+    tried = (ROOT / "infra" / "prometheus" / "tests" / "alerts_test.yml").read_text()
+    names = [rule["alert"] for rule in rules()]
+    assert len(names) == len(set(names))
+    for rule in rules():
+        name = rule["alert"]
+        assert rule["annotations"]["runbook_url"] == (
+            f"docs/operations/monitoring.md#{name.lower()}"
+        )
+        assert name.lower() in headings, f"{RUNBOOKS} has no section on {name}"
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        assert rule["annotations"]["summary"].endswith(".")
+        assert f'alertname="{name}"' in tried, f"{name} is not tried"
+
+
+def test_every_process_has_a_port_of_its_own() -> None:
+    names = ["edge", "api", "ingest", "recorder", "worker", "chat", "chat-2", "chat-64"]
+    found = targets(9100, names)
+    addresses = [str(each["targets"]) for each in found]
+    assert len(set(addresses)) == len(names)
+    assert addresses[0] == "['127.0.0.1:9100']"
+    assert found[-1] == {"targets": ["127.0.0.1:9168"], "labels": {"job": "chat"}}
+    assert address(0, "api") == ""
