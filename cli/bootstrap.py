@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
     if getattr(options, "data", None):
         options.data = options.data.expanduser().absolute()
         arguments = _with_data(arguments, options.data)
+    arguments = _with_paths(arguments, options)
     try:
         if os.geteuid() == 0:
             return as_root(options, arguments)
@@ -69,6 +70,56 @@ def _with_data(arguments: list[str], data: Path) -> list[str]:
     return [kept[0], "--data", str(data), *kept[1:]]
 
 
+def _with_paths(arguments: list[str], options: argparse.Namespace) -> list[str]:
+    """The arguments of `backup` and `restore` with every path absolute, as for `--data`."""
+    if options.command not in ("backup", "restore"):
+        return arguments
+    named = [getattr(options, name, None) for name in ("file", "passphrase_file", "secrets")]
+    paths = {str(path) for path in named if path is not None}
+    return [_absolute(argument, paths) for argument in arguments]
+
+
+def _absolute(argument: str, paths: set[str]) -> str:
+    option, equals, value = argument.partition("=") if argument.startswith("--") else ("", "", "")
+    path = value if equals else argument
+    if path not in paths or path == "-" or path.startswith("s3://"):
+        return argument
+    return f"{option}{equals}{Path(path).expanduser().absolute()}"
+
+
+def _with_rights(
+    options: argparse.Namespace, arguments: list[str], environment: dict[str, str]
+) -> list[str]:
+    """What root may read of a backup, and the system user may not, is handed to it: the archive as standard
+    input, the passphrase in the environment.
+    """
+    try:
+        if options.command in ("backup", "restore") and options.passphrase_file is not None:
+            line = options.passphrase_file.read_text().partition("\n")[0].rstrip("\r")
+            environment["FOOTLIGHT_BACKUP_PASSPHRASE"] = line
+            arguments = _without_option(arguments, "--passphrase-file")
+        if options.command == "restore" and options.file.partition("://")[0] not in ("-", "s3"):
+            archive = os.open(options.file, os.O_RDONLY)
+            os.dup2(archive, 0)
+            os.close(archive)
+            path = str(Path(options.file).expanduser().absolute())
+            arguments = ["-" if argument == path else argument for argument in arguments]
+    except OSError as error:
+        raise SetupError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return arguments
+
+
+def _without_option(arguments: list[str], option: str) -> list[str]:
+    kept = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == option:
+            next(rest, None)
+        elif not argument.startswith(f"{option}="):
+            kept.append(argument)
+    return kept
+
+
 # --- as root --------------------------------------------------------------------------------------
 
 
@@ -89,13 +140,14 @@ def as_root(options: argparse.Namespace, arguments: list[str]) -> int:
     mount = None
     if hasattr(options, "data"):
         data = options.data or default_data(os.environ)
-        if options.command == "up":
+        if options.command in ("up", "restore"):
             claim_data_folder(data, user)
         if data.is_dir() and not can_reach(data, user):
             mount = (data, MOUNTS / text_hash(data.resolve()))
             environment["FOOTLIGHT_MOUNTED_DATA"] = str(data)
             data = mount[1]
         arguments = _with_data(arguments, data)
+    arguments = _with_rights(options, arguments, environment)
     low_ports = any(
         getattr(options, name, 0) in range(1, 1024) for name in ("http_port", "rtmp_port")
     )

@@ -58,6 +58,23 @@ def parser() -> argparse.ArgumentParser:
     _data(demo)
     demo.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds")
     _admin(command("admin", "accounts and keys of a running instance", "cli.admin"))
+    _backup(
+        command(
+            "backup",
+            "write the whole running instance to one archive",
+            "cli.backup",
+            "FILE is a path, s3://bucket/name or - for standard output. Without it the archive goes to\n"
+            "FOOTLIGHT_BACKUP_PLACE under a dated name, and old ones there are removed.",
+        )
+    )
+    _restore(
+        command(
+            "restore",
+            "make an instance of an archive of `backup`",
+            "cli.restore",
+            "All of the archive is checked before anything is touched. The instance must not run.",
+        )
+    )
     doctor = command("doctor", "check this machine and say how to mend what is wrong", "cli.doctor")
     _data(doctor)
     _ports(doctor)
@@ -150,6 +167,47 @@ def _admin(admin: argparse.ArgumentParser) -> None:
     create.add_argument("login")
     create.add_argument("--email", required=True)
     create.add_argument(
+def _backup(backup: argparse.ArgumentParser) -> None:
+    _data(backup)
+    backup.add_argument("file", nargs="?", metavar="FILE", help="where the archive goes")
+    backup.add_argument(
+        "--objects",
+        choices=("copy", "reference"),
+        help="copy every object, or only write down which there are "
+        "(default: FOOTLIGHT_BACKUP_OBJECTS, copy)",
+    )
+    _passphrase(backup, "encrypt with the passphrase in its first line")
+
+
+def _restore(restore: argparse.ArgumentParser) -> None:
+    _data(restore)
+    restore.add_argument(
+        "file",
+        metavar="FILE",
+        help="a path, s3://bucket/name, or - for standard input (`- < FILE`)",
+    )
+    restore.add_argument("--check", action="store_true", help="read all of it and restore nothing")
+    restore.add_argument(
+        "--secrets",
+        type=Path,
+        metavar="DIR",
+        help="only write the secrets it holds to DIR, for an installation that keeps them itself",
+    )
+    restore.add_argument(
+        "--replace", action="store_true", help="also where there is an instance already"
+    )
+    _passphrase(restore, "what it was encrypted with, in its first line")
+
+
+def _passphrase(command: argparse.ArgumentParser, summary: str) -> None:
+    command.add_argument(
+        "--passphrase-file",
+        type=Path,
+        metavar="FILE",
+        help=f"{summary} (default: FOOTLIGHT_BACKUP_PASSPHRASE)",
+    )
+
+
         "--role", default="viewer", choices=("viewer", "creator", "moderator", "admin")
     )
     create.add_argument(

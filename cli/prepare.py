@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -13,7 +14,7 @@ from cli.admin import hashed
 from cli.instance import generated_secret
 from cli.services import ADMIN
 from core.db.engine import open_database
-from core.db.migrate import migrate
+from core.db.migrate import SchemaTooNew, migrate
 from core.db.models import Role, User
 from core.settings import Settings
 from core.storage import open_storage
@@ -21,11 +22,19 @@ from core.storage import open_storage
 
 def main(_: argparse.Namespace) -> int:
     """Bring what the settings name into the state that services expect. Safe to repeat."""
-    settings = Settings.model_validate({})
+    try:
+        bring_up(Settings.model_validate({}))
+    except SchemaTooNew as problem:
+        print(f"footlight: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def bring_up(settings: Settings) -> None:
+    """Migrate, make the bucket and the first administrator. Raises SchemaTooNew. Not for an event loop."""
     migrate(settings.database_url)
     (settings.data_dir / "secrets").mkdir(mode=0o700, parents=True, exist_ok=True)
     asyncio.run(_prepare(settings))
-    return 0
 
 
 async def _prepare(settings: Settings) -> None:

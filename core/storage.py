@@ -191,25 +191,29 @@ class Storage:
 
     async def list(self, prefix: str) -> list[StoredObject]:
         """Every object below `prefix`, by key."""
+        return [item async for item in self.each(prefix)]
 
-        def listed() -> list[StoredObject]:
-            pages = self._client.get_paginator("list_objects_v2").paginate(
+    async def each(self, prefix: str) -> AsyncIterator[StoredObject]:
+        """Every object below `prefix`, by key; a page of them at a time is held."""
+        pages = iter(
+            self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=prefix
             )
-            return [
-                StoredObject(item["Key"], item["Size"], item["LastModified"])
-                for page in pages
-                for item in page.get("Contents", [])
-            ]
-
-        return await self._call(listed, prefix)
+        )
+        while True:
+            page = await self._call(partial(next, pages, None), prefix)
+            if page is None:
+                return
+            for item in page.get("Contents", []):
+                yield StoredObject(item["Key"], item["Size"], item["LastModified"])
 
 
 class Writer:
     """An object on its way: a few parts of it in memory, the rest stored."""
 
-    def __init__(self, storage: Storage, key: str) -> None:
+    def __init__(self, storage: Storage, key: str, *, part_bytes: int = PART_BYTES) -> None:
         self.size = 0
+        self._part_bytes = part_bytes
         self._storage = storage
         self._key = key
         self._upload: str | None = None
@@ -223,9 +227,9 @@ class Writer:
         for piece in pieces:
             self._buffer += piece
             self.size += len(piece)
-        while len(self._buffer) >= PART_BYTES:
-            part = bytes(self._buffer[:PART_BYTES])
-            del self._buffer[:PART_BYTES]
+        while len(self._buffer) >= self._part_bytes:
+            part = bytes(self._buffer[: self._part_bytes])
+            del self._buffer[: self._part_bytes]
             await self._send(part)
 
     async def _send(self, part: bytes) -> None:

@@ -27,6 +27,7 @@ from core.db.models import Json
 from core.db.video_models import Clip, ClipStatus
 from core.errors import DomainError, Invalid, NotFound, Unavailable
 from core.events import ClipReady, ClipRemoved, recorder_question
+from core.holding import removal
 from core.logs import logger
 from core.metrics import Metrics
 from core.outbox import emit
@@ -353,9 +354,13 @@ class Clips:
     async def _purge(self, clip: Clip) -> None:
         async with self._database.session() as session:
             keys = await left_over(session, clip.entries, clip_id=clip.id)
-        if keys:
-            await self._storage.delete(*keys)
-        if await clear(self._storage, f"clips/{clip.id}"):
+        async with removal(self._database) as may:
+            if not may:
+                return
+            if keys:
+                await self._storage.delete(*keys)
+            cleared = await clear(self._storage, f"clips/{clip.id}")
+        if cleared:
             async with self._database.session() as session:
                 await session.execute(
                     update(Clip).where(Clip.id == clip.id).values(purged_at=func.now())

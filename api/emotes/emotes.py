@@ -16,6 +16,7 @@ from core.db.engine import Database
 from core.db.models import Channel, Emote
 from core.errors import Conflict, NotFound, Unavailable
 from core.events import EmotesChanged
+from core.holding import removal
 from core.logs import logger
 from core.outbox import emit
 from core.storage import Storage
@@ -138,7 +139,10 @@ async def discard_removed(database: Database, storage: Storage, now: datetime) -
         query = select(Emote.id).where(Emote.deleted_at > now - REMOVE_AGAIN)
         removed = (await session.scalars(query)).all()
     for emote_id in removed:
-        await discard(storage, emote_id)
+        async with removal(database) as may:
+            if not may:
+                return
+            await discard(storage, emote_id)
 
 
 async def install_global_set(database: Database, storage: Storage) -> None:

@@ -16,6 +16,7 @@ from api.emotes.schemas import EmoteForm, Emotes, EmoteView
 from api.operations import Auth, Call, Operations
 from core.access import Action, ChannelRef, authorize
 from core.errors import DomainError
+from core.holding import removal
 
 if TYPE_CHECKING:
     from api.app import Api
@@ -106,7 +107,10 @@ async def delete_emote(call: Call[None, None]) -> None:
             emote_id=call.id(),
             code=code,
         )
-    await acts.discard(call.api.storage, call.id())
+    async with removal(call.api.database) as may:
+        # Else housekeeping does it.
+        if may:
+            await acts.discard(call.api.storage, call.id())
 
 
 def picture_of(api: Api) -> Handler:

@@ -22,6 +22,7 @@ from core.db.engine import Database
 from core.db.models import Json
 from core.db.video_models import Upload, UploadState
 from core.errors import Conflict, NotFound, Unavailable
+from core.holding import removal
 from core.logs import logger
 from core.storage import Storage
 
@@ -182,7 +183,9 @@ class Receiver:
 
     async def _remove(self, keys: Sequence[str]) -> None:
         try:
-            await self.storage.delete(*keys)
+            async with removal(self.database) as may:
+                if may:
+                    await self.storage.delete(*keys)
         except Unavailable as error:
             # They go with the upload.
             log.warning("chunks_stay", reason=error.message)

@@ -15,6 +15,7 @@ from core.db.engine import Database
 from core.db.video_models import Job, Upload, UploadState, Video, VideoKind, VideoStatus
 from core.errors import DomainError
 from core.events import recorder_question
+from core.holding import removal
 from core.logs import logger
 from core.storage import Storage
 
@@ -84,7 +85,8 @@ class Sweep:
             if row.video_id is not None:
                 question = {"video_id": row.video_id}
                 await self._bus.request(recorder_question("upload.abandon"), question)
-            await self._remove_chunks(row)
+            if not await self._remove_chunks(row):
+                return
             async with self._database.session() as session:
                 await session.execute(delete(Upload).where(Upload.id == row.id))
 
@@ -122,7 +124,8 @@ class Sweep:
         async with self._database.session() as session:
             rows = (await session.scalars(query.limit(BATCH))).all()
         for row in rows:
-            await self._remove_chunks(row)
+            if not await self._remove_chunks(row):
+                return
             async with self._database.session() as session:
                 if row.expires_at < now:
                     await session.execute(delete(Upload).where(Upload.id == row.id))
@@ -130,6 +133,10 @@ class Sweep:
                     mine = Upload.id == row.id
                     await session.execute(update(Upload).where(mine).values(chunks=[]))
 
-    async def _remove_chunks(self, row: Upload) -> None:
+    async def _remove_chunks(self, row: Upload) -> bool:
+        """False while a backup copies them."""
         stored = await self._storage.list(folder(row.id))
-        await self._storage.delete(*(found.key for found in stored))
+        async with removal(self._database) as may:
+            if may:
+                await self._storage.delete(*(found.key for found in stored))
+            return may

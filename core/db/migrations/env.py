@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from core.db import video_models  # noqa: F401 (declares its tables)
+from core.db.migrate import refuse_unknown, schema_of
 from core.db.models import Base
 
 # Any number that nothing else takes; every migrator asks for the same one.
@@ -34,6 +35,7 @@ async def _run() -> None:
     engine = create_async_engine(url, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
+            refuse_unknown(await schema_of(connection))
             await connection.run_sync(_migrate)
             await connection.commit()
     finally:
