@@ -232,6 +232,39 @@ async def test_all_workers_know_and_wake(edge: Edge) -> None:
         assert (await answer.json())["worker_held_requests"] == 0
 
 
+async def figures(edge: Edge) -> dict[str, float]:
+    """The edge's metrics, labels and all."""
+    async with edge.publisher.get("http://edge/metrics") as answer:
+        lines = [line for line in (await answer.text()).splitlines() if line[0] != "#"]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+async def test_held_requests_and_old_playlists_are_measured(edge: Edge) -> None:
+    """Over all workers; a playlist is old only while its channel's encoder is connected."""
+    await publish(edge, 5, 2, 4, 20)
+    path = "/live/ann/s/source/index.m3u8?_HLS_msn=5&_HLS_part=3"
+    with Crowd(edge.port, [path] * 20) as crowd:
+
+        async def held(number: int) -> bool:
+            return (await figures(edge))["footlight_edge_held_requests"] == number
+
+        await eventually_async(lambda: held(20), what="20 held requests seen")
+        assert (await figures(edge))["footlight_edge_playlist_staleness_seconds"] == 0
+        await edge.put_channel("ann", "s", '{"state": "live"}')
+        assert 0 < (await figures(edge))["footlight_edge_playlist_staleness_seconds"] < 60
+        await edge.put_channel("ann", "s", '{"state": "reconnecting"}')
+        assert (await figures(edge))["footlight_edge_playlist_staleness_seconds"] == 0
+        await edge.put_channel("ann", "s", '{"state": "live"}')
+        await publish(edge, 5, 3, 4, 21, ended=True)
+        assert crowd.run(2).statuses() == {200: 20}
+    assert (await figures(edge))["footlight_edge_playlist_staleness_seconds"] == 0
+    await eventually_async(lambda: held(0), what="no held request left")
+    found = await figures(edge)
+    assert found['footlight_edge_requests_total{kind="live_playlist",status="2xx"}'] >= 20
+    assert found['footlight_edge_sent_bytes_total{kind="live_playlist",status="2xx"}'] > 1000
+    assert found['footlight_edge_request_seconds_total{kind="live_playlist",status="2xx"}'] > 0
+
+
 async def test_clients_that_leave_are_forgotten(edge: Edge) -> None:
     await publish(edge, 5, 2, 4, 20)
     requests = [asyncio.create_task(get(edge, "_HLS_msn=5&_HLS_part=3")) for _ in range(50)]
