@@ -1,4 +1,5 @@
-"""Twitch's IRC dialect over TCP, with TLS where a certificate is set: lines in, lines out.
+"""Twitch's IRC dialect over TCP: lines in, lines out. TLS ends in an nginx before it, which says in a line of
+the PROXY protocol who it is that comes.
 
 The limits are those of the WebSockets (`chat.gateway`), and so is what happens to a reader that is too slow.
 """
@@ -7,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
+import re
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from chat import gateway, irc, irc_replies
 from chat.gateway import Gateway
@@ -21,6 +23,10 @@ from core.logs import logger
 from core.settings import Settings
 
 log = logger(__name__)
+
+# The PROXY protocol, version 1 (haproxy's specification, 2.1): at most 107 bytes.
+_PROXY = re.compile(rb"PROXY (?:UNKNOWN[^\r]*|TCP[46] ([0-9A-Fa-f.:]{2,39}) [^\r]+)\r\n")
+PROXY_BYTES = 107
 
 
 class IrcSockets:
@@ -80,6 +86,7 @@ class IrcSocket(asyncio.Protocol):
         "_handler",
         "_inbox",
         "_lines",
+        "_proxied",
         "_sockets",
         "_timer",
         "_transport",
@@ -87,8 +94,10 @@ class IrcSocket(asyncio.Protocol):
         "heard_at",
     )
 
-    def __init__(self, sockets: IrcSockets) -> None:
+    def __init__(self, sockets: IrcSockets, *, proxied: bool = False) -> None:
         self._sockets = sockets
+        # What came of the line that says who it is; None once that is known.
+        self._proxied: bytes | None = b"" if proxied else None
         self._transport: asyncio.Transport | None = None
         self._handler: IrcHandler | None = None
         self._lines = irc.Lines()
@@ -102,23 +111,45 @@ class IrcSocket(asyncio.Protocol):
     # --- asyncio.Protocol -------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("a stream is needed")
-        self._transport = transport
+        # Not an isinstance: uvloop's unix transports are none of asyncio's.
+        made = self._transport = cast(asyncio.Transport, transport)
         if not self._sockets.accepting:
-            transport.abort()
+            made.abort()
             return
-        transport.set_write_buffer_limits(high=self._sockets.gateway.buffer_bytes)
-        peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+        made.set_write_buffer_limits(high=self._sockets.gateway.buffer_bytes)
+        self._sockets.open.add(self)
+        if self._proxied is None:
+            peer = made.get_extra_info("peername")
+            self._greet(str(peer[0]) if isinstance(peer, tuple) and peer else "")
+
+    def _greet(self, address: str) -> None:
         self._handler = IrcHandler(
             self._sockets.hub, self, address, framed=False, complain=self._complain
         )
-        self._sockets.open.add(self)
+
+    def _introduced(self, data: bytes) -> bytes | None:
+        """Read who it is: what comes after that; None while it is not known, or never will be."""
+        head = (self._proxied or b"") + data
+        end = head.find(b"\n", 0, PROXY_BYTES) + 1
+        if not end and len(head) < PROXY_BYTES:
+            self._proxied = head
+            return None
+        found = _PROXY.fullmatch(head[:end])
+        if found is None:
+            self.drop("not_proxied")
+            return None
+        self._proxied = None
+        self._greet((found[1] or b"").decode())
+        return head[end:]
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
+        if self._proxied is not None:
+            introduced = self._introduced(data)
+            if introduced is None:
+                return
+            data = introduced
         try:
             lines = self._lines.feed(data)
         except Malformed:
@@ -206,13 +237,17 @@ class IrcSocket(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def listen(sockets: IrcSockets, settings: Settings) -> AsyncIterator[asyncio.Server]:
-    """Accept IRC over TCP on the setting's address, with TLS where a certificate is set."""
-    context = None
-    if settings.irc_tls_certificate is not None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(settings.irc_tls_certificate, settings.irc_tls_key)
-    async with gateway.listen(
-        lambda: IrcSocket(sockets), settings.irc_listen, ssl=context
-    ) as server:
-        yield server
+async def listen(sockets: IrcSockets, settings: Settings) -> AsyncIterator[None]:
+    """Accept IRC over TCP on the settings' addresses: in the clear, and what comes over TLS."""
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.irc_listen:
+            await stack.enter_async_context(
+                gateway.listen(lambda: IrcSocket(sockets), settings.irc_listen)
+            )
+        if settings.irc_tls_listen:
+            await stack.enter_async_context(
+                gateway.listen(
+                    lambda: IrcSocket(sockets, proxied=True), settings.irc_proxied_listen
+                )
+            )
+        yield

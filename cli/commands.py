@@ -15,7 +15,7 @@ Footlight: your own live-streaming site. OBS in, browsers out, less than a secon
 """
 # Their arguments belong to another program and are passed on as they are.
 PASSED_ON = ("test", "bench")
-BENCHMARKS = ("latency", "start", "edge", "ingest", "chat", "api", "vod", "soak")
+BENCHMARKS = ("latency", "start", "edge", "ingest", "chat", "api", "vod", "floods", "soak")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -93,11 +93,18 @@ def parser() -> argparse.ArgumentParser:
     )
     which = command(
         "nginx",
-        "run one of the two nginx in the foreground, configured from the settings",
+        "run one of the three nginx in the foreground, configured from the settings",
         "cli.serve_nginx",
         "For containers and systemd: `up` runs both itself.",
     )
-    which.add_argument("which", choices=("edge", "ingest"))
+    which.add_argument("which", choices=("edge", "ingest", "tls"))
+    certificate = command(
+        "certificate",
+        "have the public name certified by FOOTLIGHT_ACME_DIRECTORY, and renew in time",
+        "cli.certificates",
+        "For containers and systemd: `up` does it itself.",
+    )
+    certificate.add_argument("--once", action="store_true", help="renew if it is time, and end")
     docs = command(
         "settings-docs", "write docs/configuration.md and .env.example", "cli.settings_docs"
     )
@@ -160,13 +167,6 @@ def _ports(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _admin(admin: argparse.ArgumentParser) -> None:
-    _data(admin)
-    tasks = admin.add_subparsers(dest="task", required=True, metavar="TASK")
-    create = tasks.add_parser("create-user", help="make an account")
-    create.add_argument("login")
-    create.add_argument("--email", required=True)
-    create.add_argument(
 def _backup(backup: argparse.ArgumentParser) -> None:
     _data(backup)
     backup.add_argument("file", nargs="?", metavar="FILE", help="where the archive goes")
@@ -208,6 +208,13 @@ def _passphrase(command: argparse.ArgumentParser, summary: str) -> None:
     )
 
 
+def _admin(admin: argparse.ArgumentParser) -> None:
+    _data(admin)
+    tasks = admin.add_subparsers(dest="task", required=True, metavar="TASK")
+    create = tasks.add_parser("create-user", help="make an account")
+    create.add_argument("login")
+    create.add_argument("--email", required=True)
+    create.add_argument(
         "--role", default="viewer", choices=("viewer", "creator", "moderator", "admin")
     )
     create.add_argument(

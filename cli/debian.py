@@ -26,16 +26,17 @@ SERVER_PACKAGES = (
     "nginx",
     "libnginx-mod-rtmp",
     "libnginx-mod-http-lua",
+    "libnginx-mod-stream",
     "redis-tools",
     "fonts-dejavu-core",
 )
 # libfaketime lets the fault suite shift the clocks of our processes; prometheus checks the alert rules
-# and reads a running instance.
-TEST_PACKAGES = ("chromium", "ffmpeg", "libfaketime", "prometheus")
+# and reads a running instance; pebble is an ACME server that certifies it.
+TEST_PACKAGES = ("chromium", "ffmpeg", "libfaketime", "pebble", "prometheus")
 # Fetched even when the system has them, so that all of it is one version and at one place.
 OWN = re.compile(
     r"^(nginx|libnginx-mod|lua-resty|libluajit|postgresql|redis|libpq5|chromium|ffmpeg|fonts-dejavu|"
-    r"libfaketime|prometheus)"
+    r"libfaketime|pebble|prometheus)"
 )
 # Needed to install those packages, not to run the programs in them. libc6 must never be unpacked:
 # the system's dynamic loader goes with the system's libc.

@@ -60,7 +60,8 @@ def missing_programs(requirements: Sequence[Requirement]) -> list[str]:
                 system.lua_package_path()
             except MissingProgram:
                 missing.append(
-                    "nginx's RTMP and Lua modules (packages libnginx-mod-rtmp, libnginx-mod-http-lua)"
+                    "nginx's RTMP, Lua and stream modules (packages libnginx-mod-rtmp, "
+                    "libnginx-mod-http-lua, libnginx-mod-stream)"
                 )
     return missing
 

@@ -1,6 +1,6 @@
-"""Configuration of the two nginx instances: values in, text out, and the folder an instance runs in.
+"""Configuration of the nginx instances: values in, text out, and the folder an instance runs in.
 
-Both run unprivileged, in the foreground, with their folder as prefix::
+All run unprivileged, in the foreground, with their folder as prefix::
 
     prepare(folder, render_edge(edge))
     subprocess.Popen(command(nginx, folder))        # SIGQUIT or SIGTERM ends it, SIGHUP reloads the edge
@@ -20,12 +20,19 @@ _PLACEHOLDER = re.compile(r"\$\{([A-Z_]+)\}")
 # Characters that end or change an nginx string, and ":" which ends the path of a unix socket.
 _UNSAFE = re.compile(r"[\"'$;{}\\:\x00-\x1f]")
 _LISTEN = re.compile(r"(?:[0-9.]+|\[[0-9a-fA-F:]+\]|\*):[0-9]{1,5}")
+_LOOPBACK = re.compile(r"127\.0\.0\.1:[0-9]{1,5}")
 _NETWORK = re.compile(r"[0-9a-fA-F.:]+(?:/[0-9]{1,3})?")
 # An origin and perhaps a path, of characters that neither Lua nor nginx nor a policy gives a meaning.
 _URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?")
 _LUA_PATH = re.compile(r"[^\"'$\\{}\x00-\x1f]+")
 _TEMPORARY = ("body", "proxy", "fastcgi", "uwsgi", "scgi")
 _OWN_FILES = 200
+# Mozilla's "intermediate" of 2025: forward secrecy and authenticated encryption for TLS 1.2; TLS 1.3 has no others.
+_CIPHERS = ":".join(
+    f"ECDHE-{key}-{cipher}"
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+    for key in ("ECDSA", "RSA")
+)
 _MAX_CONNECTIONS = 16384
 
 
@@ -40,11 +47,35 @@ def connections(files: int) -> int:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """PEM files: the chain, and its private key."""
+
+    chain: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class TlsNginx:
+    """Values of ``tls.conf.template``: listeners, and where each passes what it hears on to."""
+
+    modules_dir: Path
+    certificate: Certificate
+    rtmps_listen: str = ""
+    rtmp_proxied: str = ""
+    irc_listen: str = ""
+    irc_sockets: tuple[Path, ...] = ()
+    workers: int = 2
+    address_connections: int = 1_000
+    user: str | None = None
+
+
+@dataclass(frozen=True)
 class IngestNginx:
     """Values of ``ingest.conf.template``.
 
     ``boot_id`` must differ each time it is rendered: with the worker's pid it names the life that RTMP
-    client ids belong to. ``user`` is for tests that start nginx as root.
+    client ids belong to. ``max_connections`` None is three quarters of all there are: with fewer, idle
+    connections would sooner keep streamers out. ``user`` is for tests that start nginx as root.
     """
 
     modules_dir: Path
@@ -52,8 +83,10 @@ class IngestNginx:
     http_port: int
     ingest_socket: Path
     boot_id: str
+    # Where the nginx that speaks RTMPS passes streams on to: on loopback, "" for nowhere.
+    proxied_listen: str = ""
     drop_idle_publisher_s: int = 10
-    max_connections: int = 2000
+    max_connections: int | None = None
     user: str | None = None
 
 
@@ -69,7 +102,8 @@ class EdgeNginx:
     one per part and rendition that it follows), ``anonymous_rate`` for playlists asked for from one
     address without an id of ours, ``address_rate`` for everything under /live/ from one address,
     behind which there may be thousands of viewers, ``address_opening_rate`` for new playbacks from one
-    address. ``playback_held`` is how many requests of one playback are held at once.
+    address, ``address_api_rate`` and ``address_chat_rate`` for the API and for new chat sockets; each may
+    come at once as often as its burst says. ``playback_held`` is how many requests of one playback are held at once.
     ``address_connections`` None is half of all there are, so that no address takes the whole edge.
 
     ``storage_public_url`` is where viewers are sent for objects of videos that everybody may watch,
@@ -103,12 +137,24 @@ class EdgeNginx:
     address_rate: int = 30_000
     address_opening_rate: int = 200
     address_opening_burst: int = 5_000
+    address_api_rate: int = 300
+    address_api_burst: int = 3_000
+    address_chat_rate: int = 200
+    address_chat_burst: int = 5_000
+    # Multiplies these four.
+    rate_limit_factor: float = 1.0
     address_connections: int | None = None
     storage_public_url: str = ""
     storage_ca_file: Path | None = None
     storage_patience_s: int = 10
     video_cache_bytes: int = 2 << 30
     metrics_listen: str = ""
+    # Over TLS, with HTTP/2. The other port then sends browsers here, to ``public_url``.
+    tls_listen: str = ""
+    certificate: Certificate | None = None
+    public_url: str = ""
+    hsts_s: int = 0
+    acme_dir: Path | None = None
     playlists_memory: str = "64m"
     viewers_memory: str = "32m"
     user: str | None = None
@@ -117,19 +163,22 @@ class EdgeNginx:
 def render_ingest(values: IngestNginx) -> str:
     """The configuration of nginx (ingest). Raises ValueError for a value that cannot stand in it."""
     files = open_files()
+    per_worker = connections(files)
     return _fill(
         "ingest.conf.template",
         {
             "MODULES_DIR": _path(values.modules_dir),
-            "RTMP_LISTEN": "\n        ".join(_rtmp_listen(values.rtmp_listen)),
+            "RTMP_LISTEN": "\n        ".join(
+                _rtmp_listen(values.rtmp_listen, values.proxied_listen)
+            ),
             "HTTP_PORT": str(int(values.http_port)),
             "INGEST_SOCKET": _path(values.ingest_socket),
             "BOOT_ID": _match(re.compile(r"[A-Za-z0-9_.-]{1,64}"), values.boot_id),
             "DROP_IDLE_PUBLISHER": f"{values.drop_idle_publisher_s}s",
-            "MAX_CONNECTIONS": str(values.max_connections),
+            "MAX_CONNECTIONS": str(values.max_connections or per_worker * 3 // 4),
             "OTHER_REDIRECTS": " ".join(str(code) for code in range(300, 400) if code != 302),
             "OPEN_FILES": str(files),
-            "WORKER_CONNECTIONS": str(connections(files)),
+            "WORKER_CONNECTIONS": str(per_worker),
             "USER": _user(values.user),
         },
     )
@@ -145,6 +194,10 @@ def render_edge(values: EdgeNginx) -> str:
     files = open_files()
     per_worker = connections(files)
     address_connections = values.address_connections or per_worker * values.workers // 2
+
+    def often(count: int) -> str:
+        return str(max(1, round(count * values.rate_limit_factor)))
+
     networks = [_match(_NETWORK, network) for network in values.trusted_proxies]
     realip = [f"    set_real_ip_from {network};" for network in networks]
     if realip:
@@ -156,6 +209,11 @@ def render_edge(values: EdgeNginx) -> str:
             "LUA_PACKAGE_PATH": _match(_LUA_PATH, values.lua_package_path),
             "LUA_DIR": _path(values.lua_dir),
             "LISTEN": _match(_LISTEN, values.listen),
+            "LISTEN_TLS": _listen_tls(values),
+            "TO_TLS": _to_tls(values),
+            "ACME": _acme(values.acme_dir),
+            "CIPHERS": _CIPHERS,
+            "HSTS": f"max-age={values.hsts_s}" if values.hsts_s else "",
             "INTERNAL_SOCKET": _path(values.internal_socket),
             "API_SOCKET": _path(values.api_socket),
             "RECORDER_SOCKET": _path(values.recorder_socket),
@@ -184,6 +242,10 @@ def render_edge(values: EdgeNginx) -> str:
             "ADDRESS_RATE": str(values.address_rate),
             "ADDRESS_OPENING_RATE": str(values.address_opening_rate),
             "ADDRESS_OPENING_BURST": str(values.address_opening_burst),
+            "ADDRESS_API_RATE": often(values.address_api_rate),
+            "ADDRESS_API_BURST": often(values.address_api_burst),
+            "ADDRESS_CHAT_RATE": often(values.address_chat_rate),
+            "ADDRESS_CHAT_BURST": often(values.address_chat_burst),
             "ADDRESS_CONNECTIONS": str(address_connections),
             "PLAYLISTS_MEMORY": values.playlists_memory,
             "VIEWERS_MEMORY": values.viewers_memory,
@@ -192,6 +254,42 @@ def render_edge(values: EdgeNginx) -> str:
             "USER": _user(values.user),
         },
     )
+
+
+def render_tls(values: TlsNginx) -> str:
+    """The configuration of nginx (TLS). Raises ValueError for a value that cannot stand in it."""
+    files = open_files()
+    # Two of these, and two files, for each connection.
+    per_worker = connections(files)
+    return _fill(
+        "tls.conf.template",
+        {
+            "MODULES_DIR": _path(values.modules_dir),
+            "CERTIFICATE": _path(values.certificate.chain),
+            "CERTIFICATE_KEY": _path(values.certificate.key),
+            "CIPHERS": _CIPHERS,
+            "WORKERS": str(values.workers),
+            "OPEN_FILES": str(files),
+            "WORKER_CONNECTIONS": str(per_worker),
+            "ADDRESS_CONNECTIONS": str(values.address_connections),
+            "SERVERS": "\n    ".join(_tls_servers(values)),
+            "USER": _user(values.user),
+        },
+    )
+
+
+def _tls_servers(values: TlsNginx) -> list[str]:
+    lines = []
+    if values.rtmps_listen:
+        # Keep-alive finds a streamer that vanished without a word, as on the port without TLS.
+        listen = f"listen {_match(_LISTEN, values.rtmps_listen)} ssl so_keepalive=15s:5s:3;"
+        lines.append(f"server {{ {listen} proxy_pass {_match(_LOOPBACK, values.rtmp_proxied)}; }}")
+    if values.irc_listen:
+        servers = " ".join(f'server "unix:{_path(path)}";' for path in values.irc_sockets)
+        lines.append(f"upstream irc {{ least_conn; {servers} }}")
+        listen = f"listen {_match(_LISTEN, values.irc_listen)} ssl so_keepalive=on;"
+        lines.append(f"server {{ {listen} proxy_pass irc; }}")
+    return lines
 
 
 def prepare(folder: Path, configuration: str) -> None:
@@ -210,13 +308,19 @@ def command(nginx: Path, folder: Path) -> list[str]:
     return [str(nginx), "-p", f"{folder}/", "-c", "nginx.conf", "-e", "stderr"]
 
 
-def _rtmp_listen(public: str) -> list[str]:
-    """The listeners for ``public``: workers pull over 127.0.0.1, whatever address streamers use."""
+def _rtmp_listen(public: str, proxied: str) -> list[str]:
+    """The listeners for ``public``: workers pull over 127.0.0.1, whatever address streamers use.
+
+    Never a unix socket: nginx-rtmp takes what comes over one for a relay of its own and asks no hook.
+    """
     host, _, port = _match(_LISTEN, public).rpartition(":")
     addresses = [public]
     if host not in ("127.0.0.1", "0.0.0.0", "*"):  # noqa: S104
         addresses.append(f"127.0.0.1:{port}")
-    return [f"listen {address} so_keepalive=15s:5s:3;" for address in addresses]
+    lines = [f"listen {address} so_keepalive=15s:5s:3;" for address in addresses]
+    if proxied:
+        lines.append(f"listen {_match(_LOOPBACK, proxied)} proxy_protocol;")
+    return lines
 
 
 def _metrics_server(listen: str) -> str:
@@ -239,6 +343,34 @@ def _metrics_server(listen: str) -> str:
             '        location / { content_by_lua_block { require("internal").unknown() } }',
             "    }",
         )
+    )
+
+
+def _listen_tls(values: EdgeNginx) -> str:
+    if not values.tls_listen or values.certificate is None:
+        return ""
+    address, certificate = _match(_LISTEN, values.tls_listen), values.certificate
+    return (
+        f"listen {address} ssl http2 reuseport backlog=4096;\n"
+        f'        ssl_certificate "{_path(certificate.chain)}";\n'
+        f'        ssl_certificate_key "{_path(certificate.key)}";'
+    )
+
+
+def _to_tls(values: EdgeNginx) -> str:
+    if not values.tls_listen:
+        return ""
+    url = _match(_URL, values.public_url)
+    return f'if ($belongs_on_tls) {{ return 308 "{url}$request_uri"; }}'
+
+
+def _acme(folder: Path | None) -> str:
+    """Where the certificate authority looks whether this name is ours (RFC 8555, 8.3)."""
+    if folder is None:
+        return ""
+    return (
+        "location ^~ /.well-known/acme-challenge/ { default_type text/plain; "
+        f'alias "{_path(folder)}/"; }}'
     )
 
 

@@ -42,3 +42,16 @@ async def answers(target: str, path: str, *statuses: int) -> bool:
     except (OSError, TimeoutError, ValueError):
         return False
     return status in (statuses or (200,))
+
+
+async def accepts(address: str, *, timeout_s: float = 2.0) -> bool:
+    """Whether somebody accepts connections at `host:port`, which may be any address of this machine."""
+    host, _, port = address.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "[::]": "::1"}.get(host, host)  # noqa: S104
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True

@@ -1,4 +1,4 @@
-"""`footlight nginx`: one of the two nginx in the foreground, configured from the settings.
+"""`footlight nginx`: one of the three nginx in the foreground, configured from the settings.
 
 `up` renders the same values for its own (cli/services.py); this is for containers and systemd, which
 supervise the process themselves.
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import botocore
 
-from cli import nginx
+from cli import nginx, renewal
 from cli.instance import SetupError
 from cli.toolchain import MissingProgram, Toolchain
 from core.derived import Purpose, derive
@@ -32,6 +32,8 @@ def main(arguments: argparse.Namespace) -> int:
     except (SetupError, MissingProgram, ValueError) as problem:
         print(f"footlight: {problem}", file=sys.stderr)
         return 1
+    if arguments.which != "ingest":
+        renewal.beside(os.getpid(), _settings().certificate)
     argv = nginx.command(program.path, folder)
     os.execve(argv[0], argv, environment_of(os.environ, program.environment))  # noqa: S606
 
@@ -63,12 +65,23 @@ def prepare_ingest(toolchain: Toolchain) -> Path:
     return folder
 
 
+def prepare_tls(toolchain: Toolchain) -> Path:
+    """As `prepare_edge`, for nginx (TLS)."""
+    settings = _settings()
+    values = tls_values(settings, toolchain)
+    if values is None:
+        raise SetupError("Neither FOOTLIGHT_RTMPS_LISTEN nor FOOTLIGHT_IRC_TLS_LISTEN is set.")
+    folder = settings.data_dir / "tls-nginx"
+    nginx.prepare(folder, nginx.render_tls(values))
+    return folder
+
+
 def _settings() -> Settings:
     """For what needs no key of ours, and so need not be given the secret that settings cannot be without."""
     return Settings.model_validate({"secret_key": secrets.token_hex(32)})
 
 
-PREPARE = {"edge": prepare_edge, "ingest": prepare_ingest}
+PREPARE = {"edge": prepare_edge, "ingest": prepare_ingest, "tls": prepare_tls}
 
 
 def edge_values(settings: Settings, toolchain: Toolchain) -> nginx.EdgeNginx:
@@ -92,6 +105,26 @@ def edge_values(settings: Settings, toolchain: Toolchain) -> nginx.EdgeNginx:
         storage_ca_file=_storage_authorities(),
         video_cache_bytes=settings.video_cache_bytes,
         metrics_listen=settings.metrics_listen,
+        tls_listen=settings.https_listen,
+        certificate=nginx.Certificate(*settings.certificate),
+        public_url=settings.public_url,
+        hsts_s=settings.hsts_s if settings.secure else 0,
+        acme_dir=settings.acme_challenges,
+        rate_limit_factor=settings.rate_limit_factor,
+    )
+
+
+def tls_values(settings: Settings, toolchain: Toolchain) -> nginx.TlsNginx | None:
+    """What nginx (TLS) needs, of the settings; None where nothing is to speak TLS but the edge."""
+    if not (settings.rtmps_listen or settings.irc_tls_listen):
+        return None
+    return nginx.TlsNginx(
+        modules_dir=toolchain.nginx_modules()[0].parent,
+        certificate=nginx.Certificate(*settings.certificate),
+        rtmps_listen=settings.rtmps_listen,
+        rtmp_proxied=settings.rtmp_proxied_listen,
+        irc_listen=settings.irc_tls_listen,
+        irc_sockets=_chat_sockets("irc_proxied_listen", settings),
     )
 
 
@@ -102,6 +135,7 @@ def ingest_values(settings: Settings, toolchain: Toolchain) -> nginx.IngestNginx
         rtmp_listen=settings.rtmp_listen,
         http_port=urlsplit(settings.ingest_nginx_url).port or 80,
         ingest_socket=_socket("ingest_listen", settings.ingest_listen),
+        proxied_listen=settings.rtmp_proxied_listen if settings.rtmps_listen else "",
         boot_id=secrets.token_hex(8),
     )
 

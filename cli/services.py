@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cli import nginx, scraping
+from cli.certificates import ensure_some
 from cli.instance import Layout, generated_secret
-from cli.probe import answers
+from cli.probe import accepts, answers
 from cli.process import ProcessSpec
-from cli.serve_nginx import edge_values, ingest_values
+from cli.serve_nginx import edge_values, ingest_values, tls_values
 from cli.servers import BUCKET, Servers
 from cli.toolchain import Toolchain
 from core.settings import PREFIX, Settings
@@ -23,7 +25,7 @@ FREE_DISK_BYTES = 1_500_000_000
 # Where processes of an instance work, below its data folder.
 PROCESS_FOLDERS = (
     "rtmp", "edge", "work/api", "work/ingest", "work/chat", "work/recorder",
-    "work/recorder.worker", "postgres", "redis", "nats", "s3",
+    "work/recorder.worker", "work/certificate", "tls-nginx", "postgres", "redis", "nats", "s3",
 )  # fmt: skip
 MOST_CHAT_PROCESSES = 64
 # Of the 15 s in which everything has to be over, what services may use to finish.
@@ -58,6 +60,8 @@ class Services:
     rtmp_http_port: int
     # The port of IRC over TCP; 0: none.
     irc_port: int = 0
+    # On loopback, from the nginx that speaks RTMPS.
+    rtmp_proxied_port: int = 1934
 
     @property
     def public_url(self) -> str:
@@ -108,6 +112,8 @@ class Services:
             "chat_listen": f"unix:{self._socket('chat')}",
             "chat_socket_listen": f"unix:{self._socket('chat-ws')}",
             "irc_listen": self._listen(self.irc_port) if self.irc_port else "",
+            "irc_proxied_listen": f"unix:{self._socket('irc')}",
+            "rtmp_proxied_listen": f"127.0.0.1:{self.rtmp_proxied_port}",
             "edge_internal_urls": json.dumps([f"unix:{self._socket('edge-internal')}"]),
             "ingest_nginx_url": f"http://127.0.0.1:{self.rtmp_http_port}",
             "ingest_pull_url": f"rtmp://127.0.0.1:{self.options.rtmp_port}/live",
@@ -166,6 +172,7 @@ class Services:
         own = {
             "FOOTLIGHT_CHAT_LISTEN": f"unix:{self._socket(name)}",
             "FOOTLIGHT_CHAT_SOCKET_LISTEN": f"unix:{self._socket(f'chat-ws-{number}')}",
+            "FOOTLIGHT_IRC_PROXIED_LISTEN": f"unix:{self._socket(f'irc-{number}')}",
         }
         return self._service("chat", f"Chat {number}", name=name, own=own)
 
@@ -258,6 +265,48 @@ class Services:
             before_start=prepare,
             stop_timeout_s=2,
         )
+
+    def certificate(self) -> list[ProcessSpec]:
+        """What has the certificate made and renewed, where an authority does that."""
+        settings = self.settings()
+        if not settings.acme_directory:
+            return []
+        ensure_some(settings)
+        return [
+            ProcessSpec(
+                name="certificate",
+                title="Certificate",
+                argv=(sys.executable, "-P", "-m", "cli", "certificate"),
+                cwd=_made(self.layout.data / "work/certificate"),
+                environment={**self.environment(), "PYTHONPATH": str(SOURCE)},
+            )
+        ]
+
+    def tls(self) -> list[ProcessSpec]:
+        """nginx (TLS): RTMPS and IRC over TLS, where the settings ask for either."""
+        values = tls_values(self.settings(), self.toolchain)
+        if values is None:
+            return []
+        folder = self.layout.data / "tls-nginx"
+
+        async def prepare() -> None:
+            nginx.prepare(folder, nginx.render_tls(values))
+
+        program = self.toolchain.program("nginx")
+        address = values.rtmps_listen or values.irc_listen
+        return [
+            ProcessSpec(
+                name="tls",
+                title="TLS",
+                url=f"tls://{address}",
+                argv=tuple(nginx.command(program.path, folder)),
+                cwd=_made(folder),
+                environment=program.environment,
+                ready=lambda: accepts(address),
+                before_start=prepare,
+                stop_timeout_s=2,
+            )
+        ]
 
     def _listen(self, port: int) -> str:
         host = self.options.host

@@ -19,7 +19,12 @@ from pathlib import Path
 
 # Programs that a plain user's PATH does not show.
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-NGINX_MODULES = ("ndk_http_module.so", "ngx_http_lua_module.so", "ngx_rtmp_module.so")
+NGINX_MODULES = (
+    "ndk_http_module.so",
+    "ngx_http_lua_module.so",
+    "ngx_rtmp_module.so",
+    "ngx_stream_module.so",
+)
 
 # Written when Chromium is unpacked: Debian's own script expects it to be installed.
 CHROMIUM_SCRIPT = "footlight-chromium"
@@ -150,7 +155,7 @@ class Toolchain:
             modules = tuple(root / "usr/lib/nginx/modules" / name for name in NGINX_MODULES)
             if all(module.is_file() for module in modules):
                 return modules
-        raise MissingProgram("nginx with its rtmp and lua modules")
+        raise MissingProgram("nginx with its rtmp, lua and stream modules")
 
     def lua_package_path(self) -> str:
         """Value for nginx's `lua_package_path`, with lua-resty-core in it."""

@@ -432,37 +432,34 @@ async def test_clients_are_asked_to_come_back_when_the_service_stops(
             await client.closed()
 
 
-async def test_tls(settings: Settings, world: World, tmp_path: Path) -> None:
-    certificate, key = _certificate(tmp_path)
-    changed = settings.model_copy(update={"irc_tls_certificate": certificate, "irc_tls_key": key})
-    trusting = ssl.create_default_context(cafile=str(certificate))
-    async with running_chat(changed):
-        port = int(settings.irc_listen.rpartition(":")[2])
-        async with over_tcp(port, "localhost", trusting) as client:
-            await client.log_in(None)
-            await client.barrier()
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=2))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
-    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return paths
+@pytest.mark.parametrize(
+    ("line", "welcome"),
+    [
+        (b"PROXY TCP4 192.0.2.7 127.0.0.1 40000 6697\r\n", True),
+        (b"PROXY TCP6 2001:db8::7 ::1 40000 6697\r\n", True),
+        (b"PROXY UNKNOWN\r\n", True),
+        (b"PROXY TCP4 192.0.2.7\r\n", False),
+        (b"NICK justinfan1\r\n", False),
+        (b"P" * 200, False),
+    ],
+)
+async def test_behind_tls(
+    settings: Settings, socket_folder: Path, line: bytes, welcome: bool
+) -> None:
+    """What comes from the nginx that speaks TLS says first who it is."""
+    path = socket_folder / "irc.sock"
+    changes = {"irc_tls_listen": "127.0.0.1:1", "irc_proxied_listen": f"unix:{path}"}
+    async with running_chat(settings.model_copy(update=changes)) as chat:
+        reader, writer = await asyncio.open_unix_connection(path)
+        # In two pieces, and with what follows right behind it.
+        writer.write(line[:9])
+        await writer.drain()
+        writer.write(line[9:] + b"NICK justinfan1\r\n")
+        async with asyncio.timeout(10):
+            said = await reader.read(1000)
+        writer.close()
+        assert (b" 001 justinfan1 " in said) is welcome
+        assert chat.service.settings.irc_listen
 
 
 # --- /oauth2/validate -----------------------------------------------------------------------------

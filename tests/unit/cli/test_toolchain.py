@@ -47,7 +47,10 @@ def test_a_missing_program_is_named(tmp_path: Path) -> None:
 
 
 def test_modules_come_in_the_order_in_which_they_load(tmp_path: Path) -> None:
-    for name in ("ngx_rtmp_module.so", "ngx_http_lua_module.so", "ndk_http_module.so"):
+    for name in (
+        *("ngx_rtmp_module.so", "ngx_http_lua_module.so", "ndk_http_module.so"),
+        "ngx_stream_module.so",
+    ):
         program(tmp_path / "pkgs/usr/lib/nginx/modules" / name)
     names = [path.name for path in Toolchain(tmp_path).nginx_modules()]
     assert names.index("ndk_http_module.so") < names.index("ngx_http_lua_module.so")
