@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -113,16 +112,14 @@ class IrcClient:
 
 
 @asynccontextmanager
-async def over_tcp(
-    port: int, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
-) -> AsyncIterator[IrcClient]:
+async def over_tcp(port: int) -> AsyncIterator[IrcClient]:
     """A client over TCP."""
-    reader, writer = await asyncio.open_connection(host, port, ssl=tls)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
     async def receive() -> str | None:
         try:
             line = await reader.readline()
-        except (ConnectionError, ssl.SSLError):
+        except ConnectionError:
             return None
         return line.decode() or None
 

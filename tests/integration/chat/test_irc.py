@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import asyncio
+import contextlib
 import itertools
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,11 +12,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from chat import irc, irc_gateway
 from cli.instance import free_port
@@ -448,18 +443,23 @@ async def test_behind_tls(
 ) -> None:
     """What comes from the nginx that speaks TLS says first who it is."""
     path = socket_folder / "irc.sock"
-    changes = {"irc_tls_listen": "127.0.0.1:1", "irc_proxied_listen": f"unix:{path}"}
-    async with running_chat(settings.model_copy(update=changes)) as chat:
+    changes = {
+        "irc_listen": "",
+        "irc_tls_listen": "127.0.0.1:1",
+        "irc_proxied_listen": f"unix:{path}",
+    }
+    async with running_chat(settings.model_copy(update=changes)):
         reader, writer = await asyncio.open_unix_connection(path)
         # In two pieces, and with what follows right behind it.
         writer.write(line[:9])
         await writer.drain()
         writer.write(line[9:] + b"NICK justinfan1\r\n")
-        async with asyncio.timeout(10):
-            said = await reader.read(1000)
+        said = b""
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(10):
+                said = await reader.read(1000)
         writer.close()
         assert (b" 001 justinfan1 " in said) is welcome
-        assert chat.service.settings.irc_listen
 
 
 # --- /oauth2/validate -----------------------------------------------------------------------------

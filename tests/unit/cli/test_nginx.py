@@ -210,3 +210,73 @@ def test_where_videos_come_from() -> None:
     assert 'proxy_ssl_trusted_certificate "/etc/ca.pem"; proxy_ssl_verify on;' in text
     with pytest.raises(ValueError):
         nginx.render_edge(changed(EDGE, media_token_key=b"short"))
+
+
+CERTIFICATE = nginx.Certificate(Path("/tls/chain.pem"), Path("/tls/key.pem"))
+TLS = nginx.TlsNginx(
+    modules_dir=Path("/modules"),
+    certificate=CERTIFICATE,
+    rtmps_listen="0.0.0.0:1936",
+    rtmp_proxied="127.0.0.1:1934",
+    irc_listen="[::]:6697",
+    irc_sockets=(Path("/run/f/irc.sock"), Path("/run/f/irc-2.sock")),
+)
+
+
+def test_the_edge_speaks_tls_where_it_is_told_to() -> None:
+    plain = directives(nginx.render_edge(EDGE))
+    assert (
+        " ssl http2 " not in plain
+        and "return 308" not in plain
+        and "acme-challenge/ {" not in plain
+    )
+    assert 'https ""; default "";' in plain
+    secured = changed(
+        EDGE,
+        tls_listen="0.0.0.0:443",
+        certificate=CERTIFICATE,
+        public_url="https://live.example.org",
+        hsts_s=60,
+        acme_dir=Path("/data/tls/challenges"),
+    )
+    text = directives(nginx.render_edge(secured))
+    for part in (
+        "listen 127.0.0.1:8080 reuseport",
+        "listen 0.0.0.0:443 ssl http2 reuseport",
+        'ssl_certificate "/tls/chain.pem"; ssl_certificate_key "/tls/key.pem";',
+        'if ($belongs_on_tls) { return 308 "https://live.example.org$request_uri"; }',
+        'https "max-age=60";',
+        'alias "/data/tls/challenges/";',
+    ):
+        assert part in text
+
+
+def test_tls_passes_on_who_it_is() -> None:
+    text = directives(nginx.render_tls(TLS))
+    for part in (
+        "proxy_protocol on;",
+        "listen 0.0.0.0:1936 ssl so_keepalive=15s:5s:3; proxy_pass 127.0.0.1:1934;",
+        'upstream irc { least_conn; server "unix:/run/f/irc.sock"; server "unix:/run/f/irc-2.sock"; }',
+        "listen [::]:6697 ssl so_keepalive=on; proxy_pass irc;",
+    ):
+        assert part in text
+    assert "worker_shutdown_timeout" not in text
+    alone = nginx.render_tls(changed(TLS, irc_listen="", irc_sockets=()))
+    assert "upstream irc" not in alone
+
+
+def test_proxied_streams_come_over_loopback_alone() -> None:
+    """Over a unix socket nginx-rtmp would ask no hook."""
+    text = nginx.render_ingest(changed(INGEST, proxied_listen="127.0.0.1:1934"))
+    assert "listen 127.0.0.1:1934 proxy_protocol;" in text
+    for wrong in ("0.0.0.0:1934", "unix:/run/f/rtmp.sock", "127.0.0.1:1934; allow all"):
+        with pytest.raises(ValueError, match="not a value"):
+            nginx.render_ingest(changed(INGEST, proxied_listen=wrong))
+        with pytest.raises(ValueError, match="not a value"):
+            nginx.render_tls(changed(TLS, rtmp_proxied=wrong))
+
+
+def test_limits_for_addresses_follow_the_factor() -> None:
+    text = nginx.render_edge(changed(EDGE, rate_limit_factor=0.001))
+    assert "zone=asking:8m rate=1r/s" in text and "zone=asking burst=3 nodelay" in text
+    assert "zone=talking:8m rate=1r/s" in text and "zone=talking burst=5 nodelay" in text
