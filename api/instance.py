@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from api.operations import Auth, Call, Model, Operations
 from core.instance_settings import InstanceSettings
+from core.version import RELEASE
 
 instance = Operations("Installation")
 
@@ -46,13 +44,6 @@ class TextsView(Model):
     rules: str
 
 
-@cache
-def version() -> str:
-    """The version of this source tree."""
-    project = Path(__file__).parent.parent / "pyproject.toml"
-    return str(tomllib.loads(project.read_text())["project"]["version"])
-
-
 def banner_of(now: InstanceSettings, at: datetime) -> BannerView | None:
     """The banner that is shown at this time."""
     over = now.banner_until is not None and now.banner_until <= at
@@ -68,7 +59,7 @@ async def get_instance(call: Call[None, None]) -> InstanceView:
     return InstanceView(
         name=now.instance_name,
         tagline=now.tagline,
-        version=version(),
+        version=RELEASE,
         registration_open=now.registration_open,
         who_may_stream=now.who_may_stream,
         mail_enabled=call.api.mailer.enabled,

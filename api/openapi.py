@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from api.instance import version
 from api.operations import PATH_FORMS, PREFIX, Auth, ErrorBody, Operation
 from core.settings import Settings
+from core.version import RELEASE
 
 Document = dict[str, Any]
 
@@ -55,7 +55,7 @@ def document(operations: Sequence[Operation], settings: Settings) -> Document:
         "openapi": "3.1.0",
         "info": {
             "title": title_of(settings.instance_name),
-            "version": version(),
+            "version": RELEASE,
             "description": _DESCRIPTION,
         },
         "servers": [{"url": settings.public_url}],

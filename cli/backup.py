@@ -47,6 +47,8 @@ RANGE_BYTES = 8 << 20
 AHEAD = 8
 
 
+#: What may come of it otherwise, and is said without a trace.
+PROBLEMS = (SetupError, MissingProgram, DomainError, BadArchive, OSError, SQLAlchemyError)
 Fetch = tuple[StoredObject, asyncio.Task[bytes] | None]
 
 
@@ -80,7 +82,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         settings = settings_for(arguments)
         asyncio.run(run(settings, arguments))
-    except (SetupError, MissingProgram, DomainError, BadArchive) as problem:
+    except PROBLEMS as problem:
         print(f"footlight: {problem}", file=sys.stderr)
         return 1
     return 0
@@ -89,17 +91,24 @@ def main(arguments: argparse.Namespace) -> int:
 async def run(settings: Settings, arguments: argparse.Namespace) -> None:
     """To the file that is named, else to the place of the settings, where old ones go."""
     passphrase = passphrase_of(arguments) or settings.backup_passphrase.get_secret_value()
-    folder, place = destination(settings, arguments.file, bool(passphrase))
     copy = (arguments.objects or settings.backup_objects) == "copy"
-    said = sys.stdout if place else sys.stderr
     async with open_database(settings) as database:
-        started = datetime.now(UTC)
+        row = BackupRun(
+            started_at=datetime.now(UTC),
+            place=arguments.file or settings.backup_place or "-",
+            size_bytes=0,
+        )
         try:
+            folder, place = destination(settings, arguments.file, bool(passphrase))
+            row.place = str(place or "-")
             taken = await take(settings, database, place, passphrase, copy=copy)
-        except (SetupError, DomainError, BadArchive, OSError) as problem:
-            await note(database, started, place, error=str(problem) or type(problem).__name__)
+            row.size_bytes = taken.size
+        except PROBLEMS as problem:
+            row.error = str(problem) or type(problem).__name__
             raise
-        await note(database, started, place, size=taken.size)
+        finally:
+            await note(database, row)
+    said = sys.stdout if place else sys.stderr
     print(f"Backed up to {place or 'standard output'}: {taken}.", file=said)
     if place is not None:
         print("Read back, and all of it is there.", file=said)
@@ -142,21 +151,14 @@ def destination(
     return folder, folder.within(dated_name(datetime.now(UTC), encrypted=encrypted))
 
 
-async def note(
-    database: Database, started: datetime, place: Place | None, *, size: int = 0, error: str = ""
-) -> None:
-    """Write down how it went, for the admin's overview."""
+async def note(database: Database, row: BackupRun) -> None:
+    """Write down how it went, for the admin's overview. One that was interrupted has no size."""
+    row.ended_at = datetime.now(UTC)
+    if not row.size_bytes and not row.error:
+        row.error = "It was interrupted."
     try:
         async with database.session() as session:
-            session.add(
-                BackupRun(
-                    started_at=started,
-                    ended_at=datetime.now(UTC),
-                    size_bytes=size,
-                    place=str(place or "-"),
-                    error=error or None,
-                )
-            )
+            session.add(row)
     except (DomainError, SQLAlchemyError) as problem:
         print(f"footlight: the backup could not be noted: {problem}", file=sys.stderr)
 
@@ -202,12 +204,21 @@ async def take(
                 members = writer.members
             await sink.end()
             taken.size = sink.size
-            # A hold that was lost on the way may have let something be removed.
-            await schema_of(hold)
+            await _still(hold)
     if place is not None:
         found = await check(settings, place, passphrase)
         _compare(found, taken, members)
     return taken
+
+
+async def _still(hold: AsyncConnection) -> None:
+    """A hold that was lost on the way may have let something be removed."""
+    try:
+        await schema_of(hold)
+    except SQLAlchemyError as error:
+        raise SetupError(
+            "The database went away meanwhile; nothing is kept of this one."
+        ) from error
 
 
 def _compare(found: Contents, taken: Taken, members: int) -> None:

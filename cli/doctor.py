@@ -11,11 +11,11 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
+from cli.checkup import checkup
 from cli.debian import Distribution, PackagesUnavailable, PrivateApt, read_manifest
+from cli.findings import Finding, Verdict
 from cli.instance import Layout, lock_holder, port_problem, read_instance, shown
 from cli.services import FREE_DISK_BYTES
 from cli.toolchain import MissingProgram, Toolchain, default_data
@@ -25,24 +25,6 @@ MEDIA_BYTES = 512 << 20
 OPEN_FILES = 4096
 # adjtimex(2) returns this when nothing keeps the clock in step.
 TIME_ERROR = 5
-
-
-class Verdict(Enum):
-    """How a check ended."""
-
-    GOOD = "ok"
-    ADVICE = "note"
-    BAD = "BAD"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check found, and what to do about it."""
-
-    verdict: Verdict
-    title: str
-    detail: str
-    mend: str = ""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -66,6 +48,7 @@ def findings(data: Path, toolchain: Toolchain, arguments: argparse.Namespace) ->
     yield open_files()
     yield clock()
     yield from ports(data, arguments)
+    yield from checkup(Layout.of(data), toolchain)
     yield from programs(toolchain)
     yield from encoders(toolchain)
     yield updates(toolchain)

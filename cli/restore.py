@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -52,7 +53,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Check all of the archive before anything is touched."""
-    passphrase = passphrase_of(arguments) or os.environ.get(f"{PREFIX}BACKUP_PASSPHRASE", "")
+    passphrase = passphrase_of(arguments) or _passphrase()
     plan = Plan(
         place=None if arguments.file == "-" else Place.of(arguments.file),
         passphrase=passphrase,
@@ -79,6 +80,17 @@ async def run(arguments: argparse.Namespace) -> None:
     else:
         await _into_folder(plan, data, contents)
     print(f"Restored in {time.monotonic() - began:.1f} s.")
+
+
+def _passphrase() -> str:
+    """That of the environment, where the other settings need not be."""
+    file = os.environ.get(f"{PREFIX}BACKUP_PASSPHRASE_FILE")
+    if file is None:
+        return os.environ.get(f"{PREFIX}BACKUP_PASSPHRASE", "")
+    try:
+        return Path(file).read_text().rstrip("\r\n")
+    except OSError as error:
+        raise SetupError(f"{file} cannot be read: {error.strerror}") from error
 
 
 @dataclass(frozen=True)
@@ -150,6 +162,12 @@ async def _into_folder(plan: Plan, data: Path, contents: Contents) -> None:
     with data_lock(data):
         settle(layout)
         _refuse_content(plan, data)
+        needed = 2 * contents.database_bytes + contents.object_bytes
+        free = shutil.disk_usage(data).free
+        if free < needed:
+            raise SetupError(
+                f"{shown(data)} has {megabytes(free)} free; some {megabytes(needed)} are needed."
+            )
         async with restored_aside(layout, contents.secrets) as settings:
             await into_servers(replace(plan, replace=True), settings, contents)
         aside = settle(layout)

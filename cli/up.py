@@ -12,7 +12,9 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import time
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,6 +29,9 @@ from cli.instance import (
     write_private,
 )
 from cli.leftovers import end_leftovers
+from cli.renewal import follow
+from cli.replacing import settle
+from cli.schedule import backups_taken
 from cli.servers import BUCKET, Servers, cluster, create_database, prepare_cluster
 from cli.services import (
     ADMIN,
@@ -40,6 +45,7 @@ from cli.services import (
 from cli.setup import tree_hash
 from cli.supervisor import CommandFailed, StartFailed, Supervisor
 from cli.toolchain import MissingProgram, Toolchain, default_data
+from cli.versions import note, refuse_newer
 from core.settings import PREFIX
 
 
@@ -64,6 +70,8 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         layout.prepare()
         with data_lock(layout.data):
+            settle(layout)
+            refuse_newer(layout.data)
             return asyncio.run(_foreground(options, layout))
     except (SetupError, MissingProgram) as problem:
         print(f"footlight: {problem}", file=sys.stderr)
@@ -114,10 +122,13 @@ class Instance:
         # Chat processes share the port, so nothing keeps those of another instance that starts at the
         # same time off it but a claim that is made now.
         self._irc_claim = claim(options.host, irc_port) if irc_port else None
-        self.services = Services(options, layout, self.servers, toolchain, rtmp_http_port, irc_port)
+        self.services = Services(
+            options, layout, self.servers, toolchain, rtmp_http_port, irc_port, free_port(taken)
+        )
         self._began = time.monotonic()
         self._ready = False
         self._first_run = False
+        self._over = threading.Event()
 
     async def run(self) -> None:
         """Start everything and keep it running until cancelled."""
@@ -131,8 +142,10 @@ class Instance:
             ) as self.supervisor:
                 try:
                     await self._start()
-                    await self.supervisor.failed.wait()
+                    async with self._backups():
+                        await self.supervisor.failed.wait()
                 finally:
+                    self._over.set()
                     self._ready = False
                     self.layout.instance_file.unlink(missing_ok=True)
                     say("Footlight", "stopping")
@@ -175,12 +188,27 @@ class Instance:
         if not self.options.servers_only:
             services.write_targets()
             await supervisor.start(services.specs())
+            certificate = services.certificate()
             await supervisor.start([services.edge()])
             await supervisor.start([services.rtmp()])
+            await supervisor.start([*services.tls(), *certificate])
+            self._follow_certificate()
         self._ready = True
         self._write_instance_file()
         if not self.options.servers_only:
             print(self._welcome(), flush=True)
+
+    def _follow_certificate(self) -> None:
+        """Have those who use the certificate load it again when it is renewed."""
+        files = self.services.settings().certificate
+
+        def reload() -> None:
+            for process in self.supervisor.processes:
+                if process.spec.name in ("edge", "tls") and process.pid is not None:
+                    os.kill(process.pid, signal.SIGHUP)
+            say("Footlight", "has loaded its new certificate")
+
+        threading.Thread(target=follow, args=(files, reload, self._over), daemon=True).start()
 
     async def _prepare(self, *, new: bool) -> None:
         """Schema, bucket, first administrator; nothing when all that was done by this version before."""
@@ -188,6 +216,7 @@ class Instance:
         if new or not done.exists() or done.read_text() != self._preparation():
             await self._command("Preparing database and storage", "prepare")
             done.write_text(self._preparation())
+        note(self.layout.data)
 
     def _preparation(self) -> str:
         """What was prepared and with what: another database, schema or object store gives another text."""
@@ -196,12 +225,26 @@ class Instance:
         database = cluster(self.layout).stat().st_ino
         return f"{schema} {database} {(self.layout.data / 's3' / BUCKET).exists()}\n"
 
-    async def _command(self, title: str, *arguments: str) -> None:
-        """Run a command of this CLI with the instance's settings, to its end."""
+    def _backups(self) -> AbstractAsyncContextManager[None]:
+        """Backups are taken while it is entered, if the settings name a place for them."""
+        if self.options.servers_only:
+            return contextlib.nullcontext()
+
+        async def take() -> None:
+            data = ("--data", str(self.layout.data))
+            await self._command("Backup", "backup", *data, log="backup")
+
+        return backups_taken(self.services.settings(), self.layout.run, take, say)
+
+    async def _command(self, title: str, *arguments: str, log: str = "setup") -> None:
+        """Run a command of this CLI with the instance's settings, to its end. Nobody who watches waits for
+        it: it is nice.
+        """
+        nice = ("nice", "-n", "10") if self._ready else ()
         await self.supervisor.run(
             title,
-            [sys.executable, "-P", "-m", "cli", *arguments],
-            log="setup",
+            [*nice, sys.executable, "-P", "-m", "cli", *arguments],
+            log=log,
             cwd=SOURCE,
             environment={**self.services.environment(), "PYTHONPATH": str(SOURCE)},
         )
@@ -255,9 +298,16 @@ class Instance:
                 "bucket": BUCKET,
             },
             # For our own commands and tests: the settings that the services have.
-            "environment": services.environment(),
+            "environment": {**services.environment(), **_backup_settings()},
         }
         write_private(self.layout.instance_file, json.dumps(content, indent=2) + "\n")
+
+
+def _backup_settings() -> dict[str, str]:
+    """Where backups go and how is `backup`'s business, which may be called from another shell."""
+    return {
+        name: value for name, value in os.environ.items() if name.startswith(f"{PREFIX}BACKUP_")
+    }
 
 
 # Where IRC servers usually listen; the first free one is taken.

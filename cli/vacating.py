@@ -27,14 +27,18 @@ async def ready_for_another(settings: Settings, *, replace: bool) -> None:
     """Empty the database, Redis and NATS. Raises SetupError for an instance that is not to be replaced,
     or that still runs.
     """
-    async with open_database(settings) as database:
+    async with open_database(_patient(settings)) as database:
         await _refuse(database, replace=replace)
         async with database.session() as session:
-            await session.execute(text("set local statement_timeout = '10min'"))
             await session.execute(text("drop schema public cascade"))
             await session.execute(text("create schema public authorization pg_database_owner"))
             await session.execute(text("grant usage on schema public to public"))
     await _forget(settings)
+
+
+def _patient(settings: Settings) -> Settings:
+    """What is done to a whole database takes longer than a request."""
+    return settings.model_copy(update={"request_timeout_s": 300.0})
 
 
 async def _refuse(database: Database, *, replace: bool) -> None:
@@ -79,7 +83,7 @@ async def come_to_rest(settings: Settings) -> None:
     """What ran when the backup was taken does not run any more: its streams end, and what was recorded of
     them until then becomes their videos.
     """
-    async with open_database(settings) as database:
+    async with open_database(_patient(settings)) as database:
         async with database.session() as session:
             running = Stream.status != StreamStatus.ENDED
             nodes = list(await session.scalars(select(Stream.node).where(running).distinct()))

@@ -10,15 +10,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from core.db.engine import Database
+from core.db.engine import Database, is_passing
 
 # Any two numbers of our own.
 _REMOVALS = 0x0F00_BAC0
 _BACKUPS = 0x0F00_BAC1
-#: A removal that has begun is over by then.
-_PATIENCE = "10min"
+# A removal that has begun is over after that many seconds, asked for again and again: a command may not
+# take as long as that.
+_PATIENCE_S = 600
+_ASKED_S = 3
 
 
 async def may_remove(session: AsyncSession) -> bool:
@@ -47,10 +50,21 @@ async def everything_held(database: Database) -> AsyncIterator[AsyncConnection |
             yield None
             return
         try:
-            await connection.execute(text(f"set statement_timeout = '{_PATIENCE}'"))
-            await connection.execute(text(f"set lock_timeout = '{_PATIENCE}'"))
-            await connection.execute(text("select pg_advisory_lock(:key)"), {"key": _REMOVALS})
+            await _removals_over(connection)
             yield connection
         finally:
             # The session's locks end with it; it must not go back to the pool with them.
             await connection.invalidate()
+
+
+async def _removals_over(connection: AsyncConnection) -> None:
+    """Wait for those that have begun; none begins while somebody waits here."""
+    await connection.execute(text(f"set lock_timeout = '{_ASKED_S}s'"))
+    for left in reversed(range(_PATIENCE_S // _ASKED_S)):
+        try:
+            await connection.execute(text("select pg_advisory_lock(:key)"), {"key": _REMOVALS})
+        except DBAPIError as error:
+            if left == 0 or not is_passing(error):
+                raise
+        else:
+            return

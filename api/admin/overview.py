@@ -21,7 +21,6 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.admin.alerts import Alert, Figures, alerts_of
-from api.instance import version
 from api.operations import Call, Model, Operations
 from api.probes import Samples, scrape
 from api.streams.queries import IS_RUNNING
@@ -30,6 +29,7 @@ from core.db.models import BackupRun, OutboxEvent, Stream, StreamStatus
 from core.db.video_models import Job, JobState
 from core.settings import Settings
 
+from core.version import RELEASE
 overview = Operations("Administration")
 
 
@@ -162,7 +162,7 @@ async def get_overview(call: Call[None, None]) -> OverviewView:
         backup_age_s=(datetime.now(UTC) - backup.at).total_seconds() if backup else None,
     )
     versions = {
-        "footlight": version(),
+        "footlight": RELEASE,
         "schema": schema or "",
         "python": platform.python_version(),
         "postgresql": str(server).partition(" ")[0],

@@ -135,8 +135,21 @@ async def speak(place: RunningInstance, channel: Person, person: Person, text: s
     await eventually_async(said, within_s=30, what=f"{text!r} is accepted")
 
 
-async def test_05_a_chat_process_is_killed(
-    place: RunningInstance, world: World, report: Report
+@pytest.mark.parametrize(
+    ("number", "row", "fault"),
+    (
+        (signal.SIGKILL, 5, "kill -9 a chat process"),
+        (signal.SIGTERM, 20, "SIGTERM to a chat process"),
+    ),
+    ids=("killed", "terminated"),
+)
+async def test_05_20_a_chat_process_ends(
+    place: RunningInstance,
+    world: World,
+    report: Report,
+    number: signal.Signals,
+    row: int,
+    fault: str,
 ) -> None:
     """Who was on it comes back and has missed nothing; what was acknowledged is kept."""
     channel, ann = await world.person("chan"), await world.person("ann")
@@ -144,12 +157,12 @@ async def test_05_a_chat_process_is_killed(
     for reader in readers:
         await reader.__aenter__()
     try:
-        for number in range(3):
-            await speak(place, channel, ann, f"before {number}")
+        for n in range(3):
+            await speak(place, channel, ann, f"before {n}")
         began = time.monotonic()
-        os.kill(place.pid("chat"), signal.SIGKILL)
-        for number in range(3):
-            await speak(place, channel, ann, f"after {number}")
+        os.kill(place.pid("chat"), number)
+        for n in range(3):
+            await speak(place, channel, ann, f"after {n}")
         wanted = [*(f"before {n}" for n in range(3)), *(f"after {n}" for n in range(3))]
 
         async def all_there() -> bool:
@@ -158,7 +171,7 @@ async def test_05_a_chat_process_is_killed(
         await eventually_async(all_there, within_s=30, what="everybody has everything, once")
         assert all(all(reader.recovered) for reader in readers)
         assert any(reader.recovered for reader in readers)
-        report(5, "kill -9 a chat process", recovered_s=time.monotonic() - began, lost=0)
+        report(row, fault, recovered_s=time.monotonic() - began, lost=0)
     finally:
         for reader in readers:
             await reader.__aexit__()

@@ -106,10 +106,10 @@ async def test_one_that_fails_leaves_its_reason_and_nothing_else(
 async def test_nothing_is_removed_under_a_backup(database: Database) -> None:
     async with removal(database) as may:
         assert may
-        waiting = asyncio.create_task(anext(_held(database)))
+        waiting = asyncio.create_task(hold_once(database))
         # It waits for the removal that has begun.
         assert not (await asyncio.wait({waiting}, timeout=0.3))[0]
-    await waiting
+    assert await waiting
     async with everything_held(database) as hold:
         assert hold is not None
         async with removal(database) as may:
@@ -120,10 +120,9 @@ async def test_nothing_is_removed_under_a_backup(database: Database) -> None:
         assert may
 
 
-async def _held(database: Database) -> AsyncIterator[bool]:
+async def hold_once(database: Database) -> bool:
     async with everything_held(database) as hold:
-        held = hold is not None
-    yield held
+        return hold is not None
 
 
 async def test_a_bucket_takes_backups_and_old_ones_go(
