@@ -14,11 +14,46 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from core.instance_settings import InstanceSettings
 from core.settings import PREFIX, Settings
 
 SOURCE = Path(__file__).resolve().parent.parent
 DOCUMENT, EXAMPLE = SOURCE / "docs/configuration.md", SOURCE / ".env.example"
 WIDTH = 100
+# What docker-compose.yml alone reads: variable, default, meaning.
+CONTAINERS = (
+    ("COMPOSE_PROFILES", "", "What runs: `small` or `all`, and beside it `tls` and `acme`."),
+    ("FOOTLIGHT_VERSION", "local", "Tag of the images; `local` are those that were built here."),
+    (
+        "LISTEN_ADDRESS",
+        "0.0.0.0",  # noqa: S104 (published by containers)
+        "Address of this machine at which everything public is published.",
+    ),
+    ("HTTP_PORT", "8080", "Port of the web UI there."),
+    ("HTTPS_PORT", "8443", "The same over TLS; wants FOOTLIGHT_HTTPS_LISTEN=0.0.0.0:8443."),
+    ("RTMP_PORT", "1935", "Port for OBS."),
+    ("RTMPS_PORT", "1936", "The same over TLS; wants FOOTLIGHT_RTMPS_LISTEN=0.0.0.0:1936."),
+    ("IRC_PORT", "6667", "Port of chat over IRC."),
+    ("IRC_TLS_PORT", "6697", "The same over TLS; wants FOOTLIGHT_IRC_TLS_LISTEN=0.0.0.0:6697."),
+    ("TLS_FOLDER", "tls", "A folder with certificates, or the volume in which ACME keeps them."),
+    ("BACKUP_FOLDER", "backup", "A folder for backups, or a volume."),
+    ("LIVE_SIZE", "2g", "Memory for the live window of all streams."),
+    ("INGEST_MEMORY", "4g", "Most memory for `ingest`, the live window and its encoders included."),
+    ("WORKER_MEMORY", "4g", "Most memory for `recorder`, and for each `worker`."),
+    ("WORKER_CPUS", "2", "Most processors for each `worker`."),
+    ("POSTGRES_PASSWORD", "", "Password of PostgreSQL's user `footlight`."),
+    ("REDIS_PASSWORD", "", "Password of Redis."),
+    ("NATS_PASSWORD", "", "Password of NATS's user `footlight`; begins with a letter."),
+    ("GRAFANA_PASSWORD", "", "Password of Grafana's user `admin`, at its first start."),
+    (
+        "GRAFANA_DATABASE_PASSWORD",
+        "",
+        "Password of PostgreSQL's user that Grafana reads with (docs/operations/monitoring.md).",
+    ),
+    ("GRAFANA_PORT", "3000", "Port of Grafana on 127.0.0.1."),
+    ("METRICS_DAYS", "30", "Days for which Prometheus keeps metrics."),
+    ("DOCKER_GROUP", "999", "Number of the group that may read the engine's socket, for logs."),
+)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -41,7 +76,7 @@ def main(arguments: argparse.Namespace) -> int:
 def document() -> str:
     """docs/configuration.md."""
     rows = [
-        f"| `{variable(name)}` | {type_name(field)} | {shown_default(field)} | {description(field)} |"
+        f"| `{variable(name)}` | {type_name(field)} | {shown_default(field)} | {meaning(name, field)} |"
         for name, field in Settings.model_fields.items()
     ]
     return "\n".join(
@@ -54,9 +89,24 @@ def document() -> str:
             "",
             "This page and `.env.example` are written by `./footlight settings-docs` from `core/settings.py`.",
             "",
+            "What is marked † the site's admins may change while the instance runs, at `/admin/settings`, unless the",
+            "variable is set: that fixes it ([operations/settings.md](operations/settings.md)).",
+            "",
             "| Variable | Type | Default | Meaning |",
             "|---|---|---|---|",
             *rows,
+            "",
+            "## Containers",
+            "",
+            "`docker-compose.yml` reads these from `.env` too. `infra/docker/make-env` makes one up with new",
+            "secrets ([how](install.md#in-containers)).",
+            "",
+            "| Variable | Default | Meaning |",
+            "|---|---|---|",
+            *(
+                f"| `{name}` | {f'`{default}`' if default else 'empty'} | {meaning} |"
+                for name, default, meaning in CONTAINERS
+            ),
             "",
         )
     )
@@ -72,6 +122,9 @@ def example() -> str:
         lines.append("")
         lines += wrapped(field.description or "")
         lines.append(f"#{variable(name)}={plain_default(field)}")
+    lines += ["", "# --- What docker-compose.yml alone reads; infra/docker/make-env fills it in."]
+    for name, default, meaning in CONTAINERS:
+        lines += ["", *wrapped(meaning), f"#{name}={default}"]
     return "\n".join(lines) + "\n"
 
 
@@ -128,6 +181,12 @@ def shown_default(field: FieldInfo) -> str:
         return "**required**"
     text = plain_default(field)
     return f"`{text}`" if text else "empty"
+
+
+def meaning(name: str, field: FieldInfo) -> str:
+    """The description, marked where an admin may change the setting of a running instance."""
+    changeable = name in InstanceSettings.model_fields or name == "streaming_open"
+    return f"{description(field)} †" if changeable else description(field)
 
 
 def description(field: FieldInfo) -> str:
