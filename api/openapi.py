@@ -200,6 +200,8 @@ def errors_of(operation: Operation) -> dict[HTTPStatus, list[str]]:
         add(HTTPStatus.NOT_FOUND, "channel_not_found")
     for status, codes in operation.errors.items():
         add(status, *codes)
+    # The edge's limit for an address, whatever is asked.
+    add(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited")
     add(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
     return dict(sorted(errors.items()))
 
