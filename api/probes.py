@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -11,8 +12,8 @@ import aiohttp
 from core.errors import Unavailable
 from core.service import CHECK_TIMEOUT_S, Check
 
-# Metrics by name; those that differ by label only are added up.
-Samples = dict[str, float]
+# Metrics by name, a value for each set of labels.
+Samples = dict[str, list[float]]
 
 
 @asynccontextmanager
@@ -20,7 +21,7 @@ async def _answer(service: str, address: str, path: str) -> AsyncIterator[aiohtt
     timeout = aiohttp.ClientTimeout(total=CHECK_TIMEOUT_S)
     is_unix = address.startswith("unix:")
     connector = aiohttp.UnixConnector(address.removeprefix("unix:")) if is_unix else None
-    url = f"http://{service}{path}" if is_unix else f"http://{address}{path}"
+    url = f"http://{service if is_unix else address.removeprefix('http://')}{path}"
     async with (
         aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
         session.get(url) as response,
@@ -59,5 +60,7 @@ def samples(exposition: str) -> Samples:
         if line and not line.startswith("#"):
             head, _, rest = line.partition("} ") if "{" in line else line.partition(" ")
             name = head.partition("{")[0]
-            found[name] = found.get(name, 0.0) + float(rest.split()[0])
+            value = float(rest.split()[0])
+            if not math.isnan(value):
+                found.setdefault(name, []).append(value)
     return found

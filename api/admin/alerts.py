@@ -1,7 +1,7 @@
 """What somebody who runs the instance should look at. Pure.
 
-The same conditions as the alert rules for Prometheus, as far as one moment can tell: those rules also wait
-until something has lasted.
+The alert rules of `infra/prometheus/alerts.yml`, under their names and with their limits, as far as one moment
+can tell: Prometheus also waits until something has lasted, and knows what was before. A test compares the two.
 """
 
 from __future__ import annotations
@@ -12,14 +12,45 @@ from typing import Literal
 
 Severity = Literal["warning", "critical"]
 
-OUTBOX_S = 30.0
-JOBS_S = 1800.0
-SPOOL_S = 120.0
-SPOOL_SHARE = 0.8
-#: Free share of a disk below which a new video, and then a new stream, is soon refused.
-DISK_LOW, DISK_FULL = 0.15, 0.05
+CRITICAL = frozenset(
+    {
+        "ServiceDown",
+        "RtmpDown",
+        "DependencyDown",
+        "PlaylistsStale",
+        "EdgeMemoryLow",
+        "ArchiveStuck",
+        "DiskNearlyFull",
+        "BackupFailed",
+    }
+)
+#: More than this is too much.
+MOST = {
+    "OutboxWaits": 30.0,
+    "PlaylistsStale": 5.0,
+    "SpoolFills": 0.6,
+    "SpoolOld": 60.0,
+    "ArchiveStuck": 60.0,
+    "JobsWait": 1800.0,
+    "ChatUnwritten": 1000.0,
+    "BackupOld": 36 * 3600.0,
+}
+#: Less than this is too little.
+LEAST = {"EdgeMemoryLow": 4e6, "DiskLow": 0.15, "DiskNearlyFull": 0.05}
+#: Of what Prometheus has no rule for: processes per core.
 LOAD = 1.5
-BACKUP_S = 36 * 3600.0
+
+_WORDS = {
+    "OutboxWaits": "Events have waited {0:.0f} s for NATS.",
+    "PlaylistsStale": "A live stream's playlist is {0:.0f} s old: its viewers stall.",
+    "SpoolFills": "{0:.0%} of the spool is used; at 80 % no new recording begins.",
+    "SpoolOld": "A segment has waited {0:.0f} s for the object storage.",
+    "ArchiveStuck": "Nothing was stored for {0:.0f} s while segments wait.",
+    "JobsWait": "A job has waited {0:.0f} s for a worker.",
+    "ChatUnwritten": "{0:.0f} chat messages wait for PostgreSQL.",
+    "BackupOld": "The last good backup is {0:.0f} s old.",
+    "EdgeMemoryLow": "The edge has {0:.0f} bytes left for playlists.",
+}
 
 
 @dataclass(frozen=True)
@@ -27,85 +58,65 @@ class Alert:
     """One thing to look at. `code` is stable, `message` is for people."""
 
     code: str
-    severity: Severity
     message: str
+
+    @property
+    def severity(self) -> Severity:
+        """How urgent it is."""
+        return "critical" if self.code in CRITICAL else "warning"
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What is known at a moment. `down`: parts that do not answer; `disks`: (free, total) bytes by name;
-    `load`: processes per core. No backup was ever made when its figures are None.
+    """What is known at a moment.
+
+    `silent`: services that do not answer; `missed`: servers that api does not reach; `values`: of rules in
+    MOST and LEAST, where they are known; `disks`: free share by folder; `load`: processes per core.
+    `backup_ok` is None when none was ever taken.
     """
 
-    down: tuple[str, ...] = ()
-    outbox_age_s: float = 0.0
-    jobs_age_s: float = 0.0
-    spool_bytes: int = 0
-    spool_limit_bytes: int = 0
-    spool_age_s: float = 0.0
-    disks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    silent: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    rtmp: bool = True
+    values: Mapping[str, float] = field(default_factory=dict)
+    disks: Mapping[str, float] = field(default_factory=dict)
     load: float = 0.0
     backup_ok: bool | None = None
-    backup_age_s: float | None = None
 
 
 def alerts_of(figures: Figures) -> list[Alert]:
     """What is wrong, the most urgent first."""
-    found = [*_parts(figures), *_queues(figures), *_machine(figures), *_backup(figures)]
+    found = [*_parts(figures), *_limits(figures), *_disks(figures), *_others(figures)]
     return sorted(found, key=lambda alert: alert.severity != "critical")
 
 
 def _parts(figures: Figures) -> Iterator[Alert]:
-    for name in figures.down:
-        yield Alert("down", "critical", f"{name} does not answer.")
-
-
-def _queues(figures: Figures) -> Iterator[Alert]:
-    if figures.outbox_age_s > OUTBOX_S:
+    for name in figures.silent:
+        yield Alert("ServiceDown", f"{name} does not answer.")
+    for name in figures.missed:
+        yield Alert("DependencyDown", f"api does not reach {name}.")
+    if not figures.rtmp:
         yield Alert(
-            "outbox_waits",
-            "warning",
-            f"Events have waited for NATS for {figures.outbox_age_s:.0f} s: other parts do not hear of "
-            "what happens.",
-        )
-    if figures.jobs_age_s > JOBS_S:
-        yield Alert(
-            "jobs_wait",
-            "warning",
-            f"A job has waited for {figures.jobs_age_s / 60:.0f} min: more workers are needed.",
-        )
-    if figures.spool_age_s > SPOOL_S:
-        yield Alert(
-            "spool_waits",
-            "warning",
-            f"Segments have waited for the object storage for {figures.spool_age_s:.0f} s.",
-        )
-    if figures.spool_limit_bytes and (
-        figures.spool_bytes > SPOOL_SHARE * figures.spool_limit_bytes
-    ):
-        yield Alert(
-            "spool_full", "critical", "The spool is nearly full: no new recording will begin."
+            "RtmpDown", "nginx (ingest) does not answer: nobody can begin or go on with a stream."
         )
 
 
-def _machine(figures: Figures) -> Iterator[Alert]:
-    for name, (free, total) in figures.disks.items():
-        share = free / total if total else 1.0
-        if share < DISK_FULL:
-            yield Alert("disk_full", "critical", f"The disk of the {name} folder is full.")
-        elif share < DISK_LOW:
-            yield Alert(
-                "disk_low", "warning", f"The disk of the {name} folder has {share:.0%} left."
-            )
+def _limits(figures: Figures) -> Iterator[Alert]:
+    for code, value in figures.values.items():
+        if value > MOST.get(code, value) or value < LEAST.get(code, value):
+            yield Alert(code, _WORDS[code].format(value))
+
+
+def _disks(figures: Figures) -> Iterator[Alert]:
+    for folder, free in figures.disks.items():
+        # The more urgent of the two says it all.
+        code = next((c for c in ("DiskNearlyFull", "DiskLow") if free < LEAST[c]), None)
+        if code is not None:
+            yield Alert(code, f"The file system of the {folder} folder has {free:.0%} left.")
+
+
+def _others(figures: Figures) -> Iterator[Alert]:
     if figures.load > LOAD:
-        yield Alert(
-            "overloaded", "warning", f"The machine has {figures.load:.1f} times the work it can do."
-        )
-
-
-def _backup(figures: Figures) -> Iterator[Alert]:
+        yield Alert("Overloaded", f"The machine has {figures.load:.1f} times the work it can do.")
     if figures.backup_ok is False:
-        yield Alert("backup_failed", "critical", "The last backup failed.")
-    elif figures.backup_age_s is not None and figures.backup_age_s > BACKUP_S:
-        hours = figures.backup_age_s / 3600
-        yield Alert("backup_old", "warning", f"The last backup is {hours:.0f} hours old.")
+        yield Alert("BackupFailed", "The last backup could not be taken.")

@@ -10,6 +10,7 @@ import asyncio
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -28,8 +29,8 @@ from core.access import SiteAction, authorize_site
 from core.db.models import BackupRun, OutboxEvent, Stream, StreamStatus
 from core.db.video_models import Job, JobState
 from core.settings import Settings
-
 from core.version import RELEASE
+
 overview = Operations("Administration")
 
 
@@ -134,38 +135,38 @@ async def get_overview(call: Call[None, None]) -> OverviewView:
     """For admins. What all videos take is at `/admin/storage`, who is live at `/admin/streams`."""
     authorize_site(call.actor, SiteAction.SEE_OVERVIEW)
     api, settings = call.api, call.api.settings
-    ready, ingest, recorder, redis_version, machine = await asyncio.gather(
+    addresses = {
+        "ingest": settings.ingest_listen,
+        "chat": settings.chat_listen,
+        "recorder": settings.recorder_listen,
+        "edge": next(iter(settings.edge_internal_urls), ""),
+    }
+    ready, redis_version, machine, *scraped = await asyncio.gather(
         api.readiness(),
-        scrape("ingest", settings.ingest_listen),
-        scrape("recorder", settings.recorder_listen),
         _redis_version(api.redis),
         asyncio.to_thread(_machine, settings),
+        *(scrape(name, address) for name, address in addresses.items()),
     )
-    ready = {**ready, "recorder": recorder is not None}
+    known = dict(zip(addresses, scraped, strict=True))
+    silent = tuple(name for name, samples in known.items() if samples is None)
     async with api.database.session() as session:
         live = await _live(session)
         outbox, jobs = await _outbox(session), await _jobs(session)
         backup = await _last_backup(session)
-        server = await session.scalar(text("show server_version"))
-        schema = await session.scalar(text("select version_num from alembic_version"))
-    spool = _spool(ingest)
+        good_age = await _age_of_good_backup(session)
+        versions = await _versions(session)
     figures = Figures(
-        down=tuple(name for name, up in ready.items() if not up),
-        outbox_age_s=outbox.oldest_s,
-        jobs_age_s=jobs.oldest_s,
-        spool_bytes=spool.bytes if spool else 0,
-        spool_limit_bytes=spool.limit_bytes if spool else 0,
-        spool_age_s=spool.oldest_s if spool else 0.0,
-        disks={disk.name: (disk.free_bytes, disk.total_bytes) for disk in machine.disks},
+        silent=silent,
+        missed=tuple(name for name, up in ready.items() if not up and name not in known),
+        rtmp=_most(known["ingest"], "footlight_rtmp_up") != 0,
+        values=_values(known, outbox, jobs) | good_age,
+        disks={disk.name: disk.free_bytes / disk.total_bytes for disk in machine.disks},
         load=machine.load / machine.cores,
         backup_ok=backup.ok if backup else None,
-        backup_age_s=(datetime.now(UTC) - backup.at).total_seconds() if backup else None,
     )
-    versions = {
-        "footlight": RELEASE,
-        "schema": schema or "",
-        "python": platform.python_version(),
-        "postgresql": str(server).partition(" ")[0],
+    services = {name: up and name not in silent for name, up in ready.items()}
+    services |= {name: name not in silent for name in known if name not in services}
+    versions |= {
         "redis": redis_version,
         "nats": api.bus.server_version,
         "settings": str(api.current.version),
@@ -173,15 +174,27 @@ async def get_overview(call: Call[None, None]) -> OverviewView:
     return OverviewView(
         at=datetime.now(UTC),
         live=live,
-        services=[ServiceView(name=name, ready=up) for name, up in ready.items()],
+        services=[ServiceView(name=name, ready=up) for name, up in services.items()],
         machine=machine,
         outbox=outbox,
         jobs=jobs,
-        spool=spool,
+        spool=_spool(known["ingest"]),
         backup=backup,
         alerts=[AlertView.of(alert) for alert in alerts_of(figures)],
         versions={name: value for name, value in versions.items() if value},
     )
+
+
+async def _versions(session: AsyncSession) -> dict[str, str]:
+    server = await session.scalar(text("show server_version"))
+    schema = await session.scalar(text("select version_num from alembic_version"))
+    return {
+        "footlight": RELEASE,
+        "schema": schema or "",
+        "python": platform.python_version(),
+        # Debian adds its own.
+        "postgresql": str(server).partition(" ")[0],
+    }
 
 
 async def _live(session: AsyncSession) -> LiveView:
@@ -219,14 +232,43 @@ async def _last_backup(session: AsyncSession) -> BackupView | None:
     return BackupView(at=row.ended_at, ok=ok, size_bytes=row.size_bytes if ok else None)
 
 
+async def _age_of_good_backup(session: AsyncSession) -> dict[str, float]:
+    """Of the last one that was taken, under the name of its rule; nothing when there is none."""
+    ended = func.max(BackupRun.ended_at).filter(BackupRun.error.is_(None))
+    age = await session.scalar(select(func.extract("epoch", func.now() - ended)))
+    return {} if age is None else {"BackupOld": float(age)}
+
+
+def _most(samples: Samples | None, name: str) -> float | None:
+    """The largest value of a metric; None where it is not known."""
+    return max((samples or {}).get(name, []), default=None)
+
+
 def _spool(ingest: Samples | None) -> SpoolView | None:
-    if ingest is None or "footlight_ingest_spool_bytes" not in ingest:
+    used = _most(ingest, "footlight_ingest_spool_bytes")
+    limit = _most(ingest, "footlight_ingest_spool_limit_bytes")
+    if used is None or limit is None:
         return None
-    return SpoolView(
-        bytes=int(ingest["footlight_ingest_spool_bytes"]),
-        limit_bytes=int(ingest.get("footlight_ingest_spool_limit_bytes", 0)),
-        oldest_s=ingest.get("footlight_ingest_spool_age_seconds", 0.0),
-    )
+    oldest = _most(ingest, "footlight_ingest_spool_age_seconds")
+    return SpoolView(bytes=int(used), limit_bytes=int(limit), oldest_s=oldest or 0.0)
+
+
+def _values(
+    known: Mapping[str, Samples | None], outbox: WaitingView, jobs: JobsView
+) -> dict[str, float]:
+    """What the rules with a limit look at, as far as it is known."""
+    spool = _spool(known["ingest"])
+    found = {
+        "OutboxWaits": outbox.oldest_s,
+        "JobsWait": jobs.oldest_s,
+        "SpoolFills": spool.bytes / spool.limit_bytes if spool and spool.limit_bytes else None,
+        "SpoolOld": spool.oldest_s if spool else None,
+        "ArchiveStuck": _most(known["recorder"], "footlight_archive_stuck_seconds"),
+        "ChatUnwritten": _most(known["chat"], "footlight_chat_unpersisted"),
+        "PlaylistsStale": _most(known["edge"], "footlight_edge_playlist_staleness_seconds"),
+        "EdgeMemoryLow": _most(known["edge"], "footlight_edge_playlists_free_bytes"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _machine(settings: Settings) -> MachineView:

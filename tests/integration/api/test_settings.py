@@ -125,7 +125,7 @@ async def test_for_admins_only(account: Callable[..., Awaitable[Account]]) -> No
         ("POST", f"{PATH}/history/1/undo"),
         ("GET", "/admin/overview"),
     ):
-        body = {} if method == "PATCH" else None
+        body: dict[str, Any] | None = {} if method == "PATCH" else None
         assert (await mod(method, path, body)).code == "forbidden"
 
 
@@ -134,6 +134,6 @@ async def test_the_overview(admin: Account) -> None:
     assert {each["name"]: each["ready"] for each in found["services"]}["postgres"] is True
     # Neither ingest nor recorder runs here.
     assert found["spool"] is None
-    assert {alert["code"] for alert in found["alerts"]} >= {"down"}
+    assert {alert["code"] for alert in found["alerts"]} >= {"ServiceDown"}
     assert found["machine"]["disks"][0]["total_bytes"] > 0
     assert found["versions"]["postgresql"]

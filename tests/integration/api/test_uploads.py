@@ -22,6 +22,7 @@ from core.access import Actor
 from core.db.models import Role
 from core.db.video_models import Job, Upload, Video, VideoStatus
 from core.errors import Forbidden
+from core.instance_settings import CurrentSettings
 from core.service import Service
 from tests.api_kit import Account, Answer, running_api
 from tests.harness import eventually_async
@@ -240,7 +241,7 @@ async def test_what_waits_for_a_worker_takes_room(
     await send(owner, url, 0, b"0123456789")
     await begin(owner, 5)
     actor = Actor(owner.id, owner.login, Role.CREATOR)
-    limited = api.settings.model_copy(update={"upload_quota_bytes": 20})
+    limited = CurrentSettings(api.settings.model_copy(update={"upload_quota_bytes": 20})).now
     async with running.database.session() as session:
         await admit(session, actor, 5, limited)
         with pytest.raises(Forbidden, match="storage"):

@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from api.admin.alerts import Figures, alerts_of
+from api.admin.alerts import CRITICAL, LEAST, MOST, Figures, alerts_of
 from api.probes import samples
+from tests.harness import SOURCE
 
-GB = 1024**3
+RULES = (SOURCE / "infra/prometheus/alerts.yml").read_text()
+# What Prometheus has no rule for.
+OWN = {"Overloaded"}
+
+
+def rule(name: str) -> str:
+    """The text of a rule."""
+    found = re.search(rf"- alert: {name}\n.*?(?=- alert:|- name:|\Z)", RULES, re.DOTALL)
+    assert found is not None, name
+    return found[0]
+
+
+@pytest.mark.parametrize("name", [*MOST, *LEAST])
+def test_limits_are_those_of_the_rules(name: str) -> None:
+    found = re.search(r"([<>]) ([0-9.e]+)\n\s+for:", rule(name))
+    assert found is not None
+    sign, limits = (">", MOST) if name in MOST else ("<", LEAST)
+    assert (found[1], float(found[2])) == (sign, limits[name])
+
+
+@pytest.mark.parametrize("name", sorted({*MOST, *LEAST, *CRITICAL} - OWN))
+def test_urgency_is_that_of_the_rules(name: str) -> None:
+    assert ("severity: critical" in rule(name)) == (name in CRITICAL)
 
 
 def test_nothing_is_wrong_with_nothing() -> None:
-    assert alerts_of(Figures(disks={"data": (GB, GB)}, backup_ok=True, backup_age_s=60)) == []
+    assert alerts_of(Figures(disks={"data": 0.5}, backup_ok=True)) == []
 
 
 @pytest.mark.parametrize(
     ("figures", "code"),
     [
-        ({"down": ("s3",)}, "down"),
-        ({"outbox_age_s": 31.0}, "outbox_waits"),
-        ({"jobs_age_s": 1801.0}, "jobs_wait"),
-        ({"spool_age_s": 121.0}, "spool_waits"),
-        ({"spool_bytes": 81, "spool_limit_bytes": 100}, "spool_full"),
-        ({"disks": {"data": (14, 100)}}, "disk_low"),
-        ({"disks": {"data": (4, 100)}}, "disk_full"),
-        ({"load": 1.6}, "overloaded"),
-        ({"backup_ok": False, "backup_age_s": 1.0}, "backup_failed"),
-        ({"backup_ok": True, "backup_age_s": 130_000.0}, "backup_old"),
+        ({"silent": ("chat",)}, "ServiceDown"),
+        ({"missed": ("s3",)}, "DependencyDown"),
+        ({"rtmp": False}, "RtmpDown"),
+        ({"values": {"OutboxWaits": 31.0, "SpoolOld": 60.0}}, "OutboxWaits"),
+        ({"values": {"EdgeMemoryLow": 1e6}}, "EdgeMemoryLow"),
+        ({"disks": {"data": 0.14}}, "DiskLow"),
+        ({"disks": {"data": 0.04}}, "DiskNearlyFull"),
+        ({"load": 1.6}, "Overloaded"),
+        ({"backup_ok": False}, "BackupFailed"),
+        ({"values": {"BackupOld": 130_000.0}}, "BackupOld"),
     ],
 )
 def test_each_condition(figures: dict[str, Any], code: str) -> None:
@@ -36,10 +60,12 @@ def test_each_condition(figures: dict[str, Any], code: str) -> None:
 
 
 def test_the_critical_ones_come_first() -> None:
-    found = alerts_of(Figures(outbox_age_s=99, backup_ok=False))
+    found = alerts_of(Figures(values={"OutboxWaits": 99.0}, backup_ok=False))
     assert [alert.severity for alert in found] == ["critical", "warning"]
 
 
-def test_samples_of_one_name_are_added_up() -> None:
-    text = '# TYPE a gauge\na 1.5\nb_total{x="1 {",y="2"} 2.0 # {} 1\nb_total{x="3"} 3\n# EOF\n'
-    assert samples(text) == {"a": 1.5, "b_total": 5.0}
+def test_samples_are_collected_by_name() -> None:
+    text = (
+        '# TYPE a gauge\na 1.5\nb_total{x="1 {",y="2"} 2.0 # {} 1\nb_total{x="3"} 3\nc NaN\n# EOF\n'
+    )
+    assert samples(text) == {"a": [1.5], "b_total": [2.0, 3.0]}

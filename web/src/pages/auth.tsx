@@ -185,6 +185,11 @@ export function RegisterPage() {
         <Button type="submit" look="primary" wide busy={busy}>
           Make my channel
         </Button>
+        {instance?.has_rules && (
+          <p className={css.rules}>
+            By joining you agree to the <Link href="/about">rules of this site</Link>.
+          </p>
+        )}
       </form>
     </Frame>
   );

@@ -59,6 +59,8 @@ export function DirectoryPage() {
     navigate(next === null ? '/' : `/?category=${encodeURIComponent(next)}`);
   }
 
+  const tagline = useInstance()?.tagline;
+
   if (streams.loading) return <DirectorySkeleton />;
   if (items === undefined) {
     return (
@@ -83,6 +85,7 @@ export function DirectoryPage() {
         <h1>
           Live now <span className={css.count}>{items.length}</span>
         </h1>
+        {tagline && <p className={css.tagline}>{tagline}</p>}
         <div className={css.tools}>
           <InlineSelect
             label="Sort by"

@@ -39,7 +39,7 @@ export default function AdminPage({ area }: { area: string }) {
       </EmptyState>
     );
   }
-  const areas = user.role === 'admin' ? [...AREAS, ...OWNERS] : AREAS;
+  const areas = user.role === 'admin' ? [...OWNERS, ...AREAS] : AREAS;
   const chosen = areas.find((each) => each.area === area) ?? AREAS[0];
   return (
     <div className={css.page}>

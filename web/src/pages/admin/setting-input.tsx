@@ -117,7 +117,7 @@ function Control({
         <TextArea
           {...common}
           rows={5}
-          hint={`${field.hint ?? ''} ${field.max - [...String(input)].length} characters left.`}
+          hint={`${field.hint ?? ''} ${field.max - Array.from(String(input)).length} characters left.`}
         />
       );
     case 'choice':
@@ -137,7 +137,14 @@ function Control({
       const zero = field.zero && `0: ${field.zero.toLowerCase()}.`;
       const unit = field.kind === 'bytes' ? 'GB' : field.unit;
       const hint = [zero, field.hint].filter(Boolean).join(' ');
-      return <Field {...common} inputMode="decimal" affix={unit} hint={hint || undefined} />;
+      return (
+        <Field
+          {...common}
+          inputMode="decimal"
+          affix={unit && <span className={own.unit}>{unit}</span>}
+          hint={hint || undefined}
+        />
+      );
     }
     default:
       return <Field {...common} hint={field.hint} />;

@@ -30,7 +30,7 @@ describe('a setting', () => {
   it('is said in words', () => {
     expect(words('max_streams', 0)).toBe('no limit');
     expect(words('grace_s', 60)).toBe('60 s');
-    expect(words('who_may_stream', 'nobody')).toBe('Nobody: no stream can begin');
+    expect(words('who_may_stream', 'nobody')).toBe('Nobody');
     expect(words('of_tomorrow', 7)).toBe('“7”');
   });
 

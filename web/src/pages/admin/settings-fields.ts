@@ -38,7 +38,7 @@ export const GROUPS: readonly SettingGroup[] = [
     title: 'Site',
     about: 'What visitors read.',
     fields: [
-      { kind: 'text', name: 'instance_name', label: 'Name', max: 60, required: true },
+      { kind: 'text', name: 'instance_name', label: 'Name of the site', max: 60, required: true },
       { kind: 'text', name: 'tagline', label: 'Tagline', max: 160, hint: 'One line.' },
       { kind: 'lines', name: 'about', label: 'About', max: 10_000, hint: 'Plain text, at /about.' },
       { kind: 'lines', name: 'rules', label: 'Rules', max: 10_000, hint: 'Plain text, at /about.' },
@@ -49,18 +49,23 @@ export const GROUPS: readonly SettingGroup[] = [
     title: 'Banner',
     about: 'Shown on every page within a minute.',
     fields: [
-      { kind: 'text', name: 'banner_text', label: 'Text', max: 500, hint: 'Empty: no banner.' },
+      { kind: 'text', name: 'banner_text', label: 'Banner', max: 500, hint: 'Empty: no banner.' },
       {
         kind: 'choice',
         name: 'banner_level',
-        label: 'Level',
+        label: 'How urgent it is',
         of: [
           ['info', 'For information'],
           ['warning', 'A warning'],
           ['danger', 'Urgent'],
         ],
       },
-      { kind: 'moment', name: 'banner_until', label: 'Until', hint: 'Empty: until you remove it.' },
+      {
+        kind: 'moment',
+        name: 'banner_until',
+        label: 'Shown until',
+        hint: 'Empty: until you remove it.',
+      },
     ],
   },
   {
@@ -73,11 +78,11 @@ export const GROUPS: readonly SettingGroup[] = [
         kind: 'choice',
         name: 'who_may_stream',
         label: 'Who may stream',
-        hint: 'Approval is the role “creator”, on the People page. Running streams go on.',
+        hint: 'Approval is the role “creator”, on the People page. With nobody no stream can begin; those that run go on.',
         of: [
-          ['everybody', 'Every new account, at once'],
-          ['approved', 'New accounts once an admin approves'],
-          ['nobody', 'Nobody: no stream can begin'],
+          ['everybody', 'Every new account'],
+          ['approved', 'New accounts after approval'],
+          ['nobody', 'Nobody'],
         ],
       },
       {
@@ -275,7 +280,7 @@ export function read(
     case 'lines':
       if (field.required && text === '') return { fault: 'This cannot be empty.' };
       // Characters, as the server counts them.
-      return [...text].length > field.max
+      return Array.from(text).length > field.max
         ? { fault: `At most ${field.max} characters.` }
         : { value: text };
     case 'moment':

@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 import { Link } from 'wouter';
 import { api, explain } from '../../api/client';
+import { useInstance } from '../../api/instance';
 import { useSession } from '../../api/session';
 import type { MyStream, NewStreamKey, User } from '../../api/types';
 import { useLiveState } from '../../api/use-live-state';
@@ -33,6 +34,7 @@ export default function DashboardPage() {
 }
 
 function Dashboard({ user }: { user: User }) {
+  const instance = useInstance();
   const view = useLiveState(user.login);
   const mine = useResource(
     'me/stream',
@@ -87,6 +89,12 @@ function Dashboard({ user }: { user: User }) {
             {warning.message}
           </Notice>
         ))}
+
+      {instance?.who_may_stream === 'nobody' && (
+        <Notice tone="warn" title="No stream can begin at the moment">
+          The people who run this site have closed the stage for now. A stream that runs goes on.
+        </Notice>
+      )}
 
       {!user.may_stream && (
         <Notice tone="warn" title="Your account may watch, but not stream yet">
