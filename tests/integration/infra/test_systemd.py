@@ -1,0 +1,73 @@
+"""The systemd units: what `systemd-analyze` says, and that they run the same commands as the containers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.compose_kit import raw
+from tests.harness import SOURCE
+
+UNITS = SOURCE / "infra/systemd"
+SERVICES = sorted(UNITS.glob("*.service"))
+COMMON = (UNITS / "footlight-.service.d/sandbox.conf").read_text()
+PYTHON = "/opt/footlight/venv/bin/python"
+
+
+def assignments(text: str) -> list[str]:
+    return re.findall(r"^([A-Za-z]+)=", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.stem)
+def test_nothing_common_is_said_again(unit: Path) -> None:
+    """The common folder is read after the unit, and would win."""
+    lists = {"Environment", "ReadWritePaths"}
+    assert not set(assignments(unit.read_text())) & set(assignments(COMMON)) - lists
+    text = unit.read_text()
+    for name in ("Restart", "CapabilityBoundingSet", "RestrictNamespaces", "MemoryMax"):
+        assert re.search(rf"^{name}=", text, re.MULTILINE), name
+
+
+def test_commands_are_those_of_the_containers() -> None:
+    ours = {
+        " ".join([PYTHON, *service["command"][1:]])
+        for service in raw()["services"].values()
+        if service.get("command", [""])[0] == "python"
+    }
+    started = set()
+    for unit in SERVICES:
+        started |= set(re.findall(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE))
+    assert ours <= started
+
+
+def test_target_wants_units_that_are_there() -> None:
+    wanted = re.findall(r"footlight-[a-z0-9]+\.service", (UNITS / "footlight.target").read_text())
+    assert wanted
+    assert set(wanted) <= {unit.name for unit in SERVICES}
+
+
+def test_systemd_takes_them(tmp_path: Path) -> None:
+    """Programs and users are not here: they are put in place of ours."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        return  # a machine without systemd; the tests above hold everywhere
+    folder = tmp_path / "units"
+    shutil.copytree(UNITS, folder)
+    for file in (path for path in folder.rglob("*") if path.is_file()):
+        text = re.sub(r"/opt/footlight/venv/bin/\S+", "/bin/true", file.read_text())
+        file.write_text(re.sub(r"^(User|Group)=.*$", r"\1=root", text, flags=re.MULTILINE))
+    names = [str(path) for path in (*folder.glob("*.service"), folder / "footlight.target")]
+    run = subprocess.run(
+        [analyze, "verify", "--man=no", *names],
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{folder}:"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    about_ours = [line for line in run.stderr.splitlines() if "footlight" in line]
+    assert not about_ours, run.stderr
