@@ -42,6 +42,7 @@ from api.uploads.sweep import Sweep
 from api.videos import routes as videos
 from api.videos.addresses import AddressBook
 from api.viewings import Viewings
+from api.watching import watch_backups
 from core.bus import Bus, open_bus
 from core.cache import check_redis, open_redis
 from core.db.engine import Database, open_database
@@ -165,6 +166,7 @@ async def build(service: Service) -> None:
     service.check("chat", ready_check("chat", settings.chat_listen))
     service.spawn(relay(database, bus, settings), "outbox")
     service.spawn(watch_outbox(database, service.metrics), "outbox-watch")
+    service.spawn(watch_backups(database, service.metrics), "backup-watch")
     service.spawn(bus.consume("api-stream-keys", [StreamKeyUsed], _mark_used(api)), "keys-used")
     service.spawn(housekeeping.run(database, storage), "housekeeping")
     service.spawn(viewings.run(), "views")

@@ -133,6 +133,23 @@ async def test_the_page_of_one_stream_asks_what_the_database_has(instance: Runni
         await connection.close()
 
 
+def test_logs_are_objects_that_name_their_request(instance: RunningInstance) -> None:
+    given = "monitoring-request-1"
+    httpx.get(f"{instance.url}/api/v1/instance", headers={"X-Request-ID": given}).raise_for_status()
+    ids = set()
+    for name in SERVICES:
+        whole, _, _ = (instance.data / "logs" / f"{name}.log").read_text().rpartition("\n")
+        for line in whole.splitlines():
+            entry = json.loads(line)
+            assert entry["service"] == name
+            assert {"time", "level", "event"} <= entry.keys()
+            if entry["event"] == "request":
+                assert entry["request_id"]
+                ids.add(entry["request_id"])
+    # The edge numbers requests itself: what a client claims is not believed.
+    assert ids and given not in ids
+
+
 def test_alert_rules_fire_when_they_should(toolchain: Toolchain) -> None:
     promtool = toolchain.program("promtool")
     for arguments in (

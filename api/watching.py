@@ -1,0 +1,42 @@
+"""Figures of the whole installation that no other process has, for Prometheus: how old the backups are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from prometheus_client import Gauge
+from sqlalchemy import select
+
+from core.db.engine import Database
+from core.db.models import BackupRun
+from core.errors import Unavailable
+from core.metrics import Metrics
+
+INTERVAL_S = 30.0
+
+
+async def watch_backups(database: Database, metrics: Metrics) -> None:
+    """Show how long ago the last good backup ended, and whether the last one failed; until cancelled."""
+    ended = 0.0
+    failed = Gauge(
+        "footlight_backup_failed",
+        "Whether the last backup could not be taken: 1 or 0.",
+        registry=metrics.registry,
+    )
+    age = Gauge(
+        "footlight_backup_age_seconds",
+        "Time since the last backup that was taken whole; 0 when there never was one.",
+        registry=metrics.registry,
+    )
+    age.set_function(lambda: max(0.0, time.time() - ended) if ended else 0.0)
+    newest = select(BackupRun).order_by(BackupRun.started_at.desc()).limit(1)
+    while True:
+        with contextlib.suppress(Unavailable):
+            async with database.session() as session:
+                last = await session.scalar(newest)
+                good = await session.scalar(newest.where(BackupRun.error.is_(None)))
+            failed.set(last is not None and last.error is not None)
+            ended = good.ended_at.timestamp() if good is not None else 0.0
+        await asyncio.sleep(INTERVAL_S)
