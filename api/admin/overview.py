@@ -141,11 +141,11 @@ async def get_overview(call: Call[None, None]) -> OverviewView:
         "recorder": settings.recorder_listen,
         "edge": next(iter(settings.edge_internal_urls), ""),
     }
-    ready, redis_version, machine, *scraped = await asyncio.gather(
+    ready, redis_version, machine, scraped = await asyncio.gather(
         api.readiness(),
         _redis_version(api.redis),
         asyncio.to_thread(_machine, settings),
-        *(scrape(name, address) for name, address in addresses.items()),
+        asyncio.gather(*(scrape(name, address) for name, address in addresses.items())),
     )
     known = dict(zip(addresses, scraped, strict=True))
     silent = tuple(name for name, samples in known.items() if samples is None)
