@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
 from core.db.engine import Database
+from core.instance_settings import CurrentSettings
+from core.settings import Settings
 from ingest.gate import GUESSES, Gate, Rejected
 
 
@@ -16,7 +19,8 @@ async def refusal(gate: Gate, address: str) -> str:
 
 
 async def test_guesses_are_counted_by_address() -> None:
-    gate = Gate(Database.__new__(Database), b"pepper")
+    settings = Settings(secret_key=SecretStr("k" * 32))
+    gate = Gate(Database.__new__(Database), b"pepper", CurrentSettings(settings))
     told = [await refusal(gate, "2001:db8:0:1::1") for _ in range(GUESSES + 2)]
     assert told == ["unknown_key"] * GUESSES + ["too_many_guesses"] * 2
     # A household has a whole /64.
