@@ -195,7 +195,7 @@ class Machine:
         program, *arguments = command
         if program == "python":
             return [sys.executable, *arguments], {}
-        found = self.toolchain.find(program)
+        found = self.toolchain.find(Path(program).name)
         path, needed = (found.path, found.environment) if found else (Path(program), {})
         return [str(path), *arguments], needed
 
@@ -218,7 +218,9 @@ class Machine:
     def start(self, name: str, command: list[str] | None = None) -> Process:
         """Run a service's command, or the one given, as its container would."""
         self.prepare(name)
-        wanted = [self.substitute(name, word) for word in self.services[name]["command"]]
+        service = self.services[name]
+        whole = [*service.get("entrypoint", ()), *service["command"]]
+        wanted = [self.substitute(name, word) for word in whole]
         argv, needed = self.argv(name, command or wanted)
         log = self.root / f"{name}.log"
         with log.open("ab") as file:
@@ -264,7 +266,7 @@ class Machine:
         except AssertionError as late:
             raise AssertionError(f"{late}; it said:\n{process.text()[-4000:]}") from None
 
-    def stop(self, name: str) -> float:
+    def stop(self, name: str) -> int:
         """End a service as an engine does: its exit status. Killed when its grace period is over."""
         service, process = self.services[name], self.processes.pop(name)
         process.popen.send_signal(signal.Signals[service.get("stop_signal", "SIGTERM")])

@@ -204,6 +204,7 @@ async def test_redis_wants_its_password(here: Machine) -> None:
     assert await redis_answers(f"redis://:{here.env['REDIS_PASSWORD']}@127.0.0.1:{port}/0")
 
 
+@pytest.mark.long  # as long as its interval of 15 s
 async def test_prometheus_finds_everything_up(here: Machine) -> None:
     if here.toolchain.find("prometheus") is None:
         pytest.fail("Debian's prometheus is part of the test programs")
