@@ -19,7 +19,7 @@ from tests.e2e.samples import Sample
 from tests.e2e.stage import Stage, Streamer, start_stage, state_of
 from tests.faults.conftest import Report
 from tests.faults.live import live
-from tests.harness import SOURCE
+from tests.harness import SOURCE, eventually_async
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -90,7 +90,12 @@ async def test_21_backup_wipe_restore(
     data, archive, passphrase = folder / "data", folder / "all.tar.age", folder / "passphrase"
     passphrase.write_text("correct horse battery staple\n")
     secret = ("--passphrase-file", str(passphrase))
-    with start_stage(data) as stage:
+    kept = folder / "kept"
+    with start_stage(data, backup_place=kept) as stage:
+        # A first one is due at once, and `up` takes it.
+        await eventually_async(
+            lambda: asyncio.to_thread(_names, kept), within_s=60, what="a backup by itself"
+        )
         async with live(stage, sample) as first:
             await first.playing(10)
             await first.finish()
@@ -121,6 +126,10 @@ async def test_21_backup_wipe_restore(
         async with Streamer(stage, first.channel.key, sample):
             await state_of(stage, first.channel.login, "live")
     report(21, *_figures(taken, archive, restored_s, ready_s, restored))
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob("footlight-*Z.tar")]
 
 
 def _figures(
