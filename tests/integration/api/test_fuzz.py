@@ -1,4 +1,6 @@
-"""Requests made up from the OpenAPI document: no answer is an accident, every answer is documented."""
+"""Requests made up from the OpenAPI document, each sent by a guest and by all four roles: no answer is an
+accident, every answer is documented.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,15 @@ import asyncio
 import os
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
@@ -24,10 +28,16 @@ from schemathesis.specs.openapi.checks import (
 
 from api.app import operations
 from api.openapi import document
+from api.operations import PREFIX
 from cli.instance import free_port
+from core.db.engine import open_database
+from core.db.models import Role
 from core.settings import Settings
-from tests.api_kit import PASSWORD
+from tests.api_kit import forget_settings
+from tests.belongings import Belongings, belongings
+from tests.chat_kit import World
 from tests.harness import SOURCE, RunningServers, eventually
+from tests.requests_kit import body
 
 CHECKS = [
     not_a_server_error,
@@ -35,29 +45,28 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
+OPERATIONS = {operation.name: operation for operation in operations()}
 SCHEMA = schemathesis.openapi.from_dict(
-    document(operations(), Settings(secret_key="x" * 32))  # type: ignore[arg-type]
+    document(list(OPERATIONS.values()), Settings(secret_key="x" * 32))  # type: ignore[arg-type]
 )
+# A world is used up by what roles may do to it.
+WORLD_LASTS = 10
 
 
-@pytest.fixture(scope="module")
-def server(servers: RunningServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an API in a process of its own, over TCP."""
-    folder: Path = tmp_path_factory.mktemp("fuzz")
-    address = f"127.0.0.1:{free_port(set())}"
-    environment = {
-        **os.environ,
-        **servers.environment,
-        "PYTHONPATH": str(SOURCE),
-        "FOOTLIGHT_API_LISTEN": address,
-        "FOOTLIGHT_RATE_LIMIT_FACTOR": "1000",
-    }
-    log = folder / "log"
+@contextmanager
+def service(name: str, folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """A service in a process of its own, which must end well and without a traceback."""
+    log = folder / f"{name}.log"
     with log.open("wb") as file:
-        process = subprocess.Popen([sys.executable, "-m", "api"], env=environment, stderr=file)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", name],
+            env={**os.environ, **environment, "PYTHONPATH": str(SOURCE)},
+            cwd=folder,
+            stderr=file,
+        )
     try:
         eventually(lambda: b"service_ready" in log.read_bytes(), within_s=30, what="ready")
-        yield f"http://{address}"
+        yield
         process.terminate()
         assert process.wait(20) == 0
         assert b"Traceback" not in log.read_bytes(), log.read_text()
@@ -66,34 +75,106 @@ def server(servers: RunningServers, tmp_path_factory: pytest.TempPathFactory) ->
         process.wait()
 
 
-def _account(server: str) -> dict[str, Any]:
-    login = f"fuzz_{uuid.uuid4().hex[:12]}"
-    body = {"login": login, "email": f"{login}@example.org", "password": PASSWORD}
-    answer = httpx.post(f"{server}/api/v1/auth/register", json=body, timeout=30)
-    assert answer.status_code == 201
-    content: dict[str, Any] = answer.json()
-    return content
+@pytest.fixture(scope="module")
+def server(servers: RunningServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an API over TCP; behind it chat and recorder."""
+    folder: Path = tmp_path_factory.mktemp("fuzz")
+    address = f"127.0.0.1:{free_port(set())}"
+    environment = {
+        **servers.environment,
+        "FOOTLIGHT_API_LISTEN": address,
+        "FOOTLIGHT_DATA_DIR": str(folder),
+        "FOOTLIGHT_RECORDER_WORKS": "false",
+        "FOOTLIGHT_RATE_LIMIT_FACTOR": "1000",
+    }
+    with ExitStack() as stack:
+        for name in ("chat", "recorder", "api"):
+            stack.enter_context(service(name, folder, environment))
+        yield f"http://{address}"
+    asyncio.run(forget_settings(servers.settings()))
+
+
+@dataclass
+class Cast:
+    """Who asks, and what there is to ask about."""
+
+    address: str
+    made: Settings
+    session: requests.Session
+
+    def __post_init__(self) -> None:
+        self.tokens: dict[str, str | None] = {}
+        self.things: list[Belongings] = []
+        self.asked = 0
+
+    async def _make(self) -> None:
+        async with open_database(self.made) as database:
+            world = World(database, self.made)
+            mine = await belongings(world, visibility="public")
+            self.things = [mine, await belongings(world)]
+            people = {role: await world.person(role, role=role) for role in Role}
+        self.tokens = {"guest": None, **{str(role): p.token for role, p in people.items()}}
+        # So that a creator has something to lose.
+        self.tokens["creator"] = mine.owner.token
+
+    def send(self, case: Any) -> None:
+        """One request, by everybody."""
+        if self.asked % WORLD_LASTS == 0:
+            asyncio.run(self._make())
+        mine = self.things[self.asked % 2]
+        self.asked += 1
+        seed = zlib.crc32(repr((case.path_parameters, case.body)).encode())
+        self._aim(case, mine, seed)
+        for token in self.tokens.values():
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            response = case.call(
+                base_url=self.address, headers=headers, timeout=30, session=self.session
+            )
+            case.validate_response(response, checks=CHECKS)
+
+    def _aim(self, case: Any, mine: Belongings, seed: int) -> None:
+        """Let most requests be about something that there is."""
+        template = case.operation.path.removeprefix(PREFIX)
+        for number, name in enumerate(case.path_parameters or ()):
+            if seed >> number & 3:
+                case.path_parameters[name] = mine.parameter(template, name)
+        operation = OPERATIONS[case.operation.definition.raw["operationId"]]
+        if operation.form_limit is None and seed >> 8 & 1:
+            in_order = body(operation, mine)
+            if in_order is not None:
+                case.body = in_order
 
 
 @pytest.fixture
-def account(server: str) -> dict[str, Any]:
-    """Somebody who is logged in."""
-    return _account(server)
+def roles(server: str, servers: RunningServers) -> Iterator[Cast]:
+    """Everybody who asks."""
+    with requests.Session() as session:
+        yield Cast(server, servers.settings(), session)
 
 
+def made_up(examples: int) -> settings:
+    """How many requests an operation gets, each from five."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+
+
+@pytest.mark.timeout(240)
 @SCHEMA.parametrize()
-@settings(
-    max_examples=8,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-def test_made_up_requests(case: Any, server: str, account: dict[str, Any]) -> None:
-    headers = {"Authorization": f"Bearer {account['access_token']}"}
-    response = case.call(base_url=server, headers=headers, timeout=30)
-    if case.operation.path.endswith("/logout") or case.method == "DELETE":
-        # It may have ended the login that the next request would use.
-        account.update(_account(server))
-    case.validate_response(response, checks=CHECKS)
+@made_up(2)
+def test_made_up_requests(case: Any, roles: Cast) -> None:
+    roles.send(case)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@SCHEMA.parametrize()
+@made_up(200)
+def test_many_made_up_requests(case: Any, roles: Cast) -> None:
+    roles.send(case)
 
 
 RAW = [

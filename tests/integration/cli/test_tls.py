@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -107,7 +108,7 @@ async def irc(
     return reader, writer
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_name_is_certified_and_renewed_while_a_stream_runs(
     make_instance: Callable[..., RunningInstance],
     authority: Path,
@@ -123,7 +124,9 @@ async def test_a_name_is_certified_and_renewed_while_a_stream_runs(
         "FOOTLIGHT_ACME_CA_FILE": str(authority),
         "FOOTLIGHT_LADDER": "off",
     }
-    instance = make_instance("--http-port", str(ports["http"]), environment=environment)
+    instance = make_instance(
+        "--http-port", str(ports["http"]), environment=environment, within_s=120
+    )
     trust = await asyncio.to_thread(trusting, ports["manage"], authority)
 
     async def certified() -> tuple[str, str | None] | None:
@@ -176,6 +179,8 @@ async def test_a_name_is_certified_and_renewed_while_a_stream_runs(
         assert encoder.returncode is None
     finally:
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
         encoder.kill()
         await encoder.wait()
 
