@@ -179,7 +179,7 @@ class Services:
             argv=(),
             module=module,
             cwd=folder,
-            environment={**self.environment(), **(own or {})},
+            environment={**self.environment(), "PYTHONPATH": str(SOURCE), **(own or {})},
             ready=lambda: answers(url, "/readyz"),
             # A service that waits for a server is well; only one that does not answer at all is
             # not.

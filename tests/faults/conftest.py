@@ -13,7 +13,7 @@ from tests.e2e.stage import Contention, Stage, start_stage
 from tests.faults.table import PROPERTY, Line
 
 Report = Callable[..., None]
-SPOOL_QUOTA = 256 * 1024 * 1024
+SPOOL_QUOTA = 2 * 1024 * 1024 * 1024
 
 
 @pytest.fixture(scope="session")

@@ -136,7 +136,7 @@ async def test_what_is_gone_is_unknown(videos: VideoEdge) -> None:
         "/vod/9/source/1.m4s",
         f"/vod/{token(9)}/9/source/1.m4s",
         "/vod/10/index.m3u8",
-        "/vod/7/source/2.m4s",
+        "/vod/7/source/9999.m4s",
         "/vod/7/poster.jpg",
         "/clip-media/7/source/1.m4s",
     ):
