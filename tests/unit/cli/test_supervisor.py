@@ -12,14 +12,13 @@ async def test_a_probe_that_fails_is_no_answer(tmp_path: Path) -> None:
     """It says so, and ends nothing: keepers that end take the instance with them."""
     said: list[tuple[str, str]] = []
     supervisor = Supervisor(tmp_path, tmp_path, lambda title, event: said.append((title, event)))
-    process = ManagedProcess(
-        ProcessSpec(name="one", title="One", argv=("true",), cwd=tmp_path),
-        supervisor,
-        supervisor.log("one"),
-    )
+    log = supervisor.log("one")
+    spec = ProcessSpec(name="one", title="One", argv=("true",), cwd=tmp_path)
+    process = ManagedProcess(spec, supervisor, log)
 
     async def broken() -> bool:
         raise TimeoutError("closing took too long")
 
     assert not await process.asked(broken)
+    log.close()
     assert said == [("One", "cannot be asked: TimeoutError('closing took too long')")]
