@@ -13,12 +13,15 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default as default_policy
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import aiohttp
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SmtpSession
+from argon2 import PasswordHasher
 from jsonschema import Draft202012Validator
 
+from api.accounts import passwords
 from api.app import build
 from core.bus import open_bus
 from core.db.engine import Database, open_database
@@ -188,11 +191,16 @@ class Account(Client):
             query["cursor"] = answer.body["next_cursor"]
 
 
+#: The memory of real hashes was a third of what tests of the API cost.
+CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+
+
 @asynccontextmanager
 async def running_api(settings: Settings) -> AsyncIterator[Service]:
-    """The API, ready, in this process."""
-    async with running_service("api", build, settings) as (service, _):
-        yield service
+    """The API, ready, in this process. Its password hashes are of the real kind, but cheap."""
+    with patch.object(passwords, "_HASHER", CHEAP):
+        async with running_service("api", build, settings) as (service, _):
+            yield service
 
 
 @dataclass

@@ -98,6 +98,12 @@ async def browser(toolchain: Toolchain) -> AsyncIterator[Browser]:
         await chromium.close()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """asyncio's debug mode where nothing waits for servers: it doubles what the rest costs."""
+    item.config.option.asyncio_debug = item.nodeid.startswith("tests/unit/")
+
+
 class StreamsTogether(LoadScopeScheduling):  # type: ignore[misc]
     """Of several workers, one has all the tests that watch streams play in a browser, and one those that break things
     meanwhile: they measure time, and share instances. Any other file goes to whichever worker is free; its tests
