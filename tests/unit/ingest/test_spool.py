@@ -136,9 +136,9 @@ async def test_everything_handed_over_is_written_at_the_end(
 ) -> None:
     async with open_spool(Spool(tmp_path / "spool", 100 * MEGABYTE, metrics)) as spool:
         recording = begin(spool)
-        for msn in range(50):
+        for msn in range(20):
             recording.segment(segment(msn))
-    assert len(list(recording.folder.glob("source/*.json"))) == 50
+    assert len(list(recording.folder.glob("source/*.json"))) == 20
 
 
 async def test_a_recording_begins_while_another_is_written(spool: Spool) -> None:
