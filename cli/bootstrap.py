@@ -13,7 +13,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent
 # Most tests wait for something; those that measure time stay together (tests/conftest.py).
-WHOLE_SUITE = ["-n", "4"]
+WHOLE_SUITE = ["-n", "3"]
 if __name__ == "__main__":
     # In the place of this file's own folder, whose modules are not top-level ones.
     sys.path[0] = str(SOURCE)
