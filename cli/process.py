@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ class ProcessSpec:
 
     name: str
     title: str
-    # The program to execute, or else the Python module to run (cli.preload).
+    # The program to execute, or else a module of ours, which `up` forks (cli.preload).
     argv: tuple[str, ...]
     cwd: Path
     module: str = ""
@@ -42,7 +43,9 @@ class ProcessSpec:
     def command(self) -> tuple[str, ...]:
         """argv that sets the death signal and becomes the program, under the same pid (setpriv(1))."""
         name = self.death_signal.name.removeprefix("SIG")
-        return ("setpriv", "--pdeathsig", name, "--", *self.argv)
+        # -P: nothing in the working folder is imported.
+        argv = self.argv or (sys.executable, "-P", "-m", self.module)
+        return ("setpriv", "--pdeathsig", name, "--", *argv)
 
 
 @dataclass(frozen=True)

@@ -207,9 +207,10 @@ async def postgres_answers(run: Path, database: str = "postgres") -> bool:
         connection = await asyncpg.connect(
             host=str(run), user=DATABASE, database=database, timeout=3
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError):
+        # Leaving in order may take a busy server too long, too.
+        await connection.close(timeout=3)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
-    await connection.close(timeout=3)
     return True
 
 

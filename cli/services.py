@@ -192,6 +192,7 @@ class Services:
             cwd=folder,
             environment={
                 **self.environment(),
+                "PYTHONPATH": str(SOURCE),
                 "FOOTLIGHT_METRICS_LISTEN": self._metrics_address(name),
                 **(own or {}),
             },

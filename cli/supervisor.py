@@ -23,7 +23,7 @@ from pathlib import Path
 from cli.child import Child, output_pipe
 from cli.logfile import LogFile
 from cli.preload import Preloader, Request
-from cli.process import Backoff, ProcessSpec
+from cli.process import Backoff, Probe, ProcessSpec
 
 PR_SET_CHILD_SUBREAPER = 36
 PROBE_INTERVAL_S = 5.0
@@ -114,7 +114,7 @@ class ManagedProcess:
         deadline = time.monotonic() + self.spec.ready_timeout_s
         pause = 0.02
         while time.monotonic() < deadline and not child.exited.is_set():
-            if await self.spec.ready():
+            if await self.asked(self.spec.ready):
                 return not child.exited.is_set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -153,7 +153,7 @@ class ManagedProcess:
                 async with asyncio.timeout(PROBE_INTERVAL_S):
                     await child.exited.wait()
                     return
-            if probe is None or await probe():
+            if probe is None or await self.asked(probe):
                 if self.state is State.UNRESPONSIVE:
                     self._supervisor.report(self.spec.title, "answers again")
                 silent = 0
@@ -165,6 +165,15 @@ class ManagedProcess:
                 self._supervisor.report(self.spec.title, "does not answer")
             if silent >= PROBES_UNTIL_RESTART:
                 await child.stop(self.spec.stop_signal, 1.0)
+
+    async def asked(self, probe: Probe) -> bool:
+        """What a probe answers; False when it fails."""
+        # Whatever goes wrong in asking one process must not end all of them.
+        try:
+            return await probe()
+        except Exception as error:
+            self._supervisor.report(self.spec.title, f"cannot be asked: {error!r}")
+            return False
 
     async def stop(self) -> None:
         """End it and stop keeping it running. Never raises for a process that is already gone."""
@@ -235,7 +244,7 @@ class Supervisor:
         """Start `specs` side by side, and wait until all are ready. Raises StartFailed for the
         first.
         """
-        group = [ManagedProcess(spec, self, self._log(spec.name)) for spec in specs]
+        group = [ManagedProcess(spec, self, self.log(spec.name)) for spec in specs]
         self._groups.append(group)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -255,7 +264,7 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Run a command to its end. Raises CommandFailed, or OSError when it cannot be started."""
-        file = self._log(log)
+        file = self.log(log)
         argv = ("setpriv", "--pdeathsig", "TERM", "--", *argv)
         child = self.spawn(argv, cwd, environment or {}, file)
         try:
@@ -309,7 +318,7 @@ class Supervisor:
     def _spawn_preloader(self, command: Sequence[str], pass_fds: Sequence[int]) -> None:
         argv = ("setpriv", "--pdeathsig", "TERM", "--", *command)
         environment = {"PYTHONPATH": str(self._source)}
-        self.spawn(argv, self._source, environment, self._log("preload"), pass_fds)
+        self.spawn(argv, self._source, environment, self.log("preload"), pass_fds)
 
     def keeper_done(self, task: asyncio.Task[None]) -> None:
         """A keeper ends by being cancelled; anything else is a defect that ends the instance, with
@@ -321,7 +330,8 @@ class Supervisor:
             )
             self.failed.set()
 
-    def _log(self, name: str) -> LogFile:
+    def log(self, name: str) -> LogFile:
+        """The log file of that name."""
         if name not in self._open_logs:
             self._open_logs[name] = LogFile(self._logs / f"{name}.log")
         return self._open_logs[name]

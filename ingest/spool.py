@@ -68,6 +68,8 @@ class Spool:
         self._quota = quota
         self._items: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._held: deque[_Item] = deque()
+        #: Whether something waits for room, and not only for its turn.
+        self._full = False
         #: Sessions with something that nobody was told of.
         self._news: set[str] = set()
         self._measured_at = float("-inf")
@@ -92,7 +94,7 @@ class Spool:
     @property
     def has_room(self) -> bool:
         """Whether a new recording may begin."""
-        return self._used < self._limit * REFUSE_AT and not self._held
+        return self._used < self._limit * REFUSE_AT and not self._full
 
     def begin(self, session: str) -> Recording | None:
         """Record a new session; None when there is no room."""
@@ -153,6 +155,7 @@ class Spool:
                 self._cut(item.recording)
             else:
                 break
+        self._full = bool(self._held)
         self._metrics.spool_bytes.set(self._used)
         self._metrics.spool_limit.set(self._limit)
 

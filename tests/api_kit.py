@@ -13,13 +13,16 @@ from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default as default_policy
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import aiohttp
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as SmtpSession
+from argon2 import PasswordHasher
 from jsonschema import Draft202012Validator
 from sqlalchemy import delete
 
+from api.accounts import passwords
 from api.app import build
 from core.bus import open_bus
 from core.db.engine import Database, open_database
@@ -191,6 +194,10 @@ class Account(Client):
             query["cursor"] = answer.body["next_cursor"]
 
 
+#: The memory of real hashes was a third of what tests of the API cost.
+CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+
+
 def fixed_settings() -> dict[str, Any]:
     """What no test of another file may change under this API: its environment says it."""
     names = InstanceSettings.model_fields.keys() & Settings.model_fields.keys()
@@ -206,9 +213,10 @@ async def forget_settings(settings: Settings) -> None:
 
 @asynccontextmanager
 async def running_api(settings: Settings) -> AsyncIterator[Service]:
-    """The API, ready, in this process."""
-    async with running_service("api", build, settings) as (service, _):
-        yield service
+    """The API, ready, in this process. Its password hashes are of the real kind, but cheap."""
+    with patch.object(passwords, "_HASHER", CHEAP):
+        async with running_service("api", build, settings) as (service, _):
+            yield service
 
 
 @dataclass

@@ -98,16 +98,26 @@ async def browser(toolchain: Toolchain) -> AsyncIterator[Browser]:
         await chromium.close()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """asyncio's debug mode where nothing waits for servers: it doubles what the rest costs."""
+    item.config.option.asyncio_debug = item.nodeid.startswith("tests/unit/")
+
+
 class StreamsTogether(LoadScopeScheduling):  # type: ignore[misc]
-    """Of several workers, one has all the tests that watch streams play: they measure time, and share instances.
-    Any other test goes to whichever worker is free.
+    """Of several workers, one has all the tests that watch streams play in a browser, and one those that break things
+    meanwhile: they measure time, and share instances. Any other file goes to whichever worker is free; its tests
+    share servers, too.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "streams" if nodeid.startswith(("tests/e2e/", "tests/faults/")) else nodeid
+        kind = nodeid.split("/")[1]
+        return kind if kind in ("e2e", "faults") else nodeid.split("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> StreamsTogether:
+    # In the order of their names, the many small files of unit tests last: no worker waits for long at the end.
+    config.option.loadscopereorder = False
     return StreamsTogether(config, log)
 
 

@@ -90,6 +90,8 @@ def broadcasts(stage: Stage) -> dict[str, Broadcast]:
 
 async def _broadcast_all(stage: Stage) -> dict[str, Broadcast]:
     samples = {name: make() for name, make in CASES.items()}
+    # They do not all connect in the same moment: each has a process of its own that must start.
+    door = asyncio.Semaphore(1)
     async with chromium() as browser:
 
         async def one(name: str) -> Broadcast:
@@ -97,19 +99,24 @@ async def _broadcast_all(stage: Stage) -> dict[str, Broadcast]:
                 viewing = None
                 if name in WATCHED:
                     viewing = await open_channel(browser, stage.http, channel.login)
-                return await _broadcast(stage, channel, samples[name], viewing)
+                return await _broadcast(stage, channel, samples[name], viewing, door)
 
         found = await together(*(one(name) for name in samples))
     return dict(zip(samples, found, strict=True))
 
 
 async def _broadcast(
-    stage: Stage, channel: Channel, connections: tuple[Sample, ...], viewing: Viewing | None
+    stage: Stage,
+    channel: Channel,
+    connections: tuple[Sample, ...],
+    viewing: Viewing | None,
+    door: asyncio.Semaphore,
 ) -> Broadcast:
     follower = Follower(stage.http, channel.login)
     following = asyncio.create_task(follower.run())
     for number, sample in enumerate(connections):
-        connection = await stage.publisher(channel.key)
+        async with door:
+            connection = await stage.publisher(channel.key)
         await connection.push(sample.tags)
         if viewing is not None:
             # The page is behind by its buffer; a stop would not cut its last pictures off, a cut might.

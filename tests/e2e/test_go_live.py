@@ -38,7 +38,13 @@ async def plain_browser(toolchain: Toolchain) -> AsyncIterator[Browser]:
         await chromium.close()
 
 
-@pytest.mark.parametrize("plain_http", [False, True], ids=["secure context", "plain HTTP"])
+@pytest.mark.parametrize(
+    "plain_http",
+    [
+        pytest.param(False, marks=pytest.mark.long, id="secure context"),
+        pytest.param(True, id="plain HTTP"),
+    ],
+)
 async def test_from_registration_to_a_live_channel_and_off_again(
     stage: Stage, plain_browser: Browser, plain_http: bool
 ) -> None:

@@ -216,6 +216,7 @@ async def watch(viewer: Visitor, video_id: str) -> None:
     assert float(await viewer.video("video.currentTime")) > left - 3
 
 
+@pytest.mark.long
 async def test_a_long_pause_goes_on_where_it_was(stage: Stage, browser: Browser) -> None:
     async with live(stage) as (channel, _), visitor(browser, stage.http) as viewer:
         page = viewer.page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
@@ -13,7 +12,7 @@ from tests.e2e.stage import Contention, Stage, start_stage
 from tests.faults.table import PROPERTY, Line
 
 Report = Callable[..., None]
-SPOOL_QUOTA = 256 * 1024 * 1024
+SPOOL_QUOTA = 2 * 1024 * 1024 * 1024
 
 
 @pytest.fixture(scope="session")
@@ -34,12 +33,6 @@ def sample() -> Sample:
 def contention() -> Contention:
     """What promises come to on this machine, measured since the test's start."""
     return Contention()
-
-
-@pytest.fixture(autouse=True)
-async def _no_debugging_loop() -> None:
-    """The loop's debug mode costs more than a follower does, and what is measured here is time."""
-    asyncio.get_running_loop().set_debug(False)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -89,15 +90,22 @@ async def database(api: Service) -> AsyncIterator[Database]:
 Accounts = Callable[..., Awaitable[Account]]
 
 
+@pytest.fixture(scope="session")
+def described(api_settings: Settings) -> dict[str, Any]:
+    """The OpenAPI document."""
+    return document(operations(), api_settings)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def account(api: Service, database: Database) -> AsyncIterator[Accounts]:
+async def account(
+    api: Service, database: Database, described: dict[str, Any]
+) -> AsyncIterator[Accounts]:
     """`await account()` or `await account(Role.ADMIN)`: a new account that is logged in."""
     made: list[Account] = []
-    content = document(operations(), api.settings)
 
     async def make(role: Role = Role.CREATOR, login: str | None = None) -> Account:
         caller = Account(api)
-        caller.document = Document(content)
+        caller.document = Document(described)
         made.append(caller)
         caller.user = (await caller.register(login))["user"]
         async with database.session() as session:

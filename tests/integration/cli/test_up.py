@@ -154,6 +154,7 @@ def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.long
 def test_trusted_proxies_reach_the_edge(make_instance: MakeInstance) -> None:
     """Behind a proxy of the user's own the edge tells viewers apart by their real addresses."""
     proxies = {"FOOTLIGHT_TRUSTED_PROXIES": "127.0.0.1/32, 10.0.0.0/8"}
@@ -189,7 +190,9 @@ def test_two_instances_run_side_by_side(
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGINT))
+@pytest.mark.parametrize(
+    "number", (signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long))
+)
 def test_a_signal_ends_everything_and_the_next_start_finds_it_again(
     number: signal.Signals, make_instance: MakeInstance
 ) -> None:
@@ -233,6 +236,7 @@ def test_a_start_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
         end(process)
 
 
+@pytest.mark.long
 def test_a_deep_data_folder_works(make_instance: MakeInstance, tmp_path: Path) -> None:
     data = tmp_path / ("d" * 60) / ("e" * 60) / "data"
     running = make_instance("--servers-only", data=data)

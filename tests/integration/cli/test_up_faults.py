@@ -103,6 +103,7 @@ def test_a_frozen_process_is_noticed_and_welcomed_back(victim: RunningInstance) 
     assert victim.pid("api") == pid
 
 
+@pytest.mark.long
 def test_nothing_survives_the_supervisor_and_the_next_one_starts(
     make_instance: MakeInstance,
 ) -> None:

@@ -136,7 +136,7 @@ async def test_what_is_gone_is_unknown(videos: VideoEdge) -> None:
         "/vod/9/source/1.m4s",
         f"/vod/{token(9)}/9/source/1.m4s",
         "/vod/10/index.m3u8",
-        "/vod/7/source/2.m4s",
+        "/vod/7/source/9999.m4s",
         "/vod/7/poster.jpg",
         "/clip-media/7/source/1.m4s",
     ):
@@ -275,23 +275,20 @@ async def test_exports(videos: VideoEdge) -> None:
     assert await error_code(videos, f"/vod/{stolen}/11/source/1.m4s", 403)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+async def test_odd_paths_are_unknown(videos: VideoEdge) -> None:
+    for path in (
         "/vod/7/", "/vod/7", "/vod/7/source/", "/vod/7/source/1.mp3", "/vod/7/source/../1.m4s",
         "/vod/7/source%2f1.m4s%00", "/vod/7/a/b/c.m4s",
         "/vod/7/source/.1.m4s", "/vod/7/source/1.m4s.m4s", "/vod/7/Source/1.m4s", "/vod/~/7/source/1.m4s",
         "/vod/7/exports/5.txt", "/vod/7/exports/x.mp4", "/vod/7/storyboard/x.jpg", "/vod/7/source/1%0d%0a.m4s",
         "/vod/7/o/AAAAAAAAAAAAAAAA/uploads/1/source/x.mp4", "/-media/state/videos/7", "/vod/7/x.php",
-    ],
-)  # fmt: skip
-async def test_odd_paths_are_unknown(videos: VideoEdge, path: str) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", videos.edge.port)
-    writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-    answer = await reader.read()
-    writer.close()
-    assert answer.split()[1] in (b"404", b"400"), answer
-    assert SEGMENT not in answer
+    ):  # fmt: skip
+        reader, writer = await asyncio.open_connection("127.0.0.1", videos.edge.port)
+        writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        assert answer.split()[1] in (b"404", b"400"), (path, answer)
+        assert SEGMENT not in answer
 
 
 async def test_a_public_bucket_serves_what_everybody_may_watch(servers: RunningServers) -> None:

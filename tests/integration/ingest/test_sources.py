@@ -22,8 +22,8 @@ from tests.integration.ingest.conftest import RUNG, Made, Push
 
 CASES = [
     ("h264", "aac", "h264", "aac"),
-    ("h264-b", "aac", "h264", "aac"),
-    ("h264-10", "aac", "h264", "aac"),
+    pytest.param("h264-b", "aac", "h264", "aac", marks=pytest.mark.long),
+    pytest.param("h264-10", "aac", "h264", "aac", marks=pytest.mark.long),
     ("h264", None, "h264", None),
     ("h264", "mp3", "h264", "aac"),
     ("hevc", "aac", "hevc", "aac"),

@@ -59,7 +59,7 @@ async def test_frames(name: str, start: float, end: float, toolchain: Toolchain)
     await check(made(name), start, end, toolchain)
 
 
-@pytest.mark.parametrize("offset", range(40))
+@pytest.mark.parametrize("offset", range(0, 40, 2))
 async def test_every_offset(offset: int, toolchain: Toolchain) -> None:
     """Around keyframes and among B-frames, both ends at any tenth of a second."""
     await check(made("B-frames"), 1.8 + offset / 10, 7.9 - offset / 20, toolchain)

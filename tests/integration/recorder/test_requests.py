@@ -177,8 +177,9 @@ async def test_a_channel_that_has_too_much(bench: Wired) -> None:
             Video(
                 channel_id=stream.channel_id, kind=kind, status=VideoStatus.READY,
                 size_bytes=first.size_bytes, published_at=NOON,
+                created_at=first.created_at + timedelta(seconds=later),
             )
-            for kind in ("upload", "broadcast", "broadcast")
+            for later, kind in enumerate(("upload", "broadcast", "broadcast"), 1)
         ]  # fmt: skip
         session.add_all(more)
     quota = 2 * first.size_bytes

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +16,8 @@ from core.errors import DomainError, Invalid, Malformed
 
 BODIES = sorted({o.body for o in operations() if o.body is not None}, key=lambda m: m.__name__)
 QUERIES = sorted({o.query for o in operations() if o.query is not None}, key=lambda m: m.__name__)
+#: Of each of a hundred models: together they are thousands, and the fuzz tests of the API send more.
+FEW = settings(max_examples=30, deadline=None)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
     lambda inner: (
@@ -38,6 +40,7 @@ def _taken(model: type[BaseModel], text: bytes) -> BaseModel | None:
 
 
 @pytest.mark.parametrize("model", BODIES)
+@FEW
 @given(data=st.data())
 def test_any_json(model: type[BaseModel], data: st.DataObject) -> None:
     known = st.dictionaries(st.sampled_from(sorted(model.model_fields)), JSON)
@@ -46,12 +49,14 @@ def test_any_json(model: type[BaseModel], data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("model", BODIES)
+@FEW
 @given(raw=st.binary(max_size=200))
 def test_any_bytes(model: type[BaseModel], raw: bytes) -> None:
     _taken(model, raw)
 
 
 @pytest.mark.parametrize("model", QUERIES)
+@FEW
 @given(data=st.data())
 def test_any_query(model: type[BaseModel], data: st.DataObject) -> None:
     values = st.dictionaries(st.sampled_from(sorted(model.model_fields)), st.text(max_size=300))

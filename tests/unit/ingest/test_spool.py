@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,9 +136,26 @@ async def test_everything_handed_over_is_written_at_the_end(
 ) -> None:
     async with open_spool(Spool(tmp_path / "spool", 100 * MEGABYTE, metrics)) as spool:
         recording = begin(spool)
-        for msn in range(50):
+        for msn in range(20):
             recording.segment(segment(msn))
-    assert len(list(recording.folder.glob("source/*.json"))) == 50
+    assert len(list(recording.folder.glob("source/*.json"))) == 20
+
+
+async def test_a_recording_begins_while_another_is_written(spool: Spool) -> None:
+    """A disk that takes its time is not a full one."""
+    slow = begin(spool)
+    writing, go_on = threading.Event(), threading.Event()
+
+    def write() -> None:
+        writing.set()
+        go_on.wait(10)
+
+    slow.after(write)
+    await asyncio.to_thread(writing.wait, 10)
+    try:
+        assert spool.begin("s2") is not None
+    finally:
+        go_on.set()
 
 
 async def test_a_full_spool_waits_and_goes_on(

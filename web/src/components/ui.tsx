@@ -56,15 +56,14 @@ export function Avatar({
     <span
       ref={ref}
       aria-hidden="true"
+      data-initials={initials(name)}
       className={cx(
         css.avatar,
         size === 'small' && css.avatarSmall,
         size === 'large' && css.avatarLarge,
         live && css.avatarLive,
       )}
-    >
-      {initials(name)}
-    </span>
+    />
   );
 }
 

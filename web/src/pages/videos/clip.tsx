@@ -1,6 +1,5 @@
 import { type SubmitEvent, useState } from 'react';
 import { Link, useLocation } from 'wouter';
-import { ApiError, explain } from '../../api/client';
 import { useSession } from '../../api/session';
 import { type ClipDetail, clips } from '../../api/videos';
 import { attempt } from '../../chat/cards';
@@ -12,7 +11,7 @@ import { FollowButton } from '../../components/follow-button';
 import { ReportDialog } from '../../components/report';
 import { ShareDialog } from '../../components/share';
 import { Ago } from '../../components/time';
-import { Avatar, EmptyState, Skeleton } from '../../components/ui';
+import { Avatar } from '../../components/ui';
 import { useSending } from '../../components/use-sending';
 import { cx } from '../../lib/cx';
 import { formatCount } from '../../lib/format';
@@ -20,7 +19,7 @@ import { useTitle } from '../../lib/title';
 import { usePlace } from '../../player/use-place';
 import type { VideoPlayer } from '../../player/video-player';
 import channelCss from '../channel.module.css';
-import { NotFoundPage } from '../not-found';
+import { Absent } from './absent';
 import { ClipStage, useClip } from './clip-stage';
 import css from './video.module.css';
 
@@ -29,31 +28,7 @@ export default function ClipPage({ id }: { id: string }) {
   useTitle(found.data?.title ?? 'Clip');
 
   if (found.data) return <Page clip={found.data} onChanged={found.put} />;
-  if (found.error instanceof ApiError && found.error.status === 404) {
-    return <NotFoundPage what="clip" />;
-  }
-  if (found.error !== undefined) {
-    return (
-      <EmptyState
-        level="h1"
-        title="The clip did not load"
-        actions={
-          <Button look="primary" icon="refresh" onClick={found.reload}>
-            Try again
-          </Button>
-        }
-      >
-        {explain(found.error)}
-      </EmptyState>
-    );
-  }
-  return (
-    <div className={channelCss.page} role="status" aria-label="Loading the clip">
-      <div className={channelCss.stageArea}>
-        <Skeleton className={channelCss.stage} />
-      </div>
-    </div>
-  );
+  return <Absent what="clip" of={found} />;
 }
 
 function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDetail) => void }) {

@@ -1,13 +1,12 @@
 import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
 import { useLocation, useSearch } from 'wouter';
-import { ApiError, explain } from '../../api/client';
 import { useSession } from '../../api/session';
 import { useResource } from '../../api/use-resource';
 import { type VideoDetail, videos } from '../../api/videos';
 import { readChatPrefs, writeChatPrefs } from '../../chat/prefs';
 import { ReplayPanel } from '../../chat/replay-panel';
 import { Button } from '../../components/button';
-import { EmptyState, Notice, Skeleton } from '../../components/ui';
+import { Notice } from '../../components/ui';
 import { cx } from '../../lib/cx';
 import { formatClock } from '../../lib/format';
 import { useTitle } from '../../lib/title';
@@ -18,7 +17,7 @@ import { placeOf, useWatching } from '../../player/use-watching';
 import type { VideoPlayer } from '../../player/video-player';
 import { VideoView } from '../../player/video-view';
 import channelCss from '../channel.module.css';
-import { NotFoundPage } from '../not-found';
+import { Absent } from './absent';
 import { ClipButton } from './clip-button';
 import { Chapters, Head } from './video-head';
 import css from './video.module.css';
@@ -42,31 +41,7 @@ export default function VideoPage({ id }: { id: string }) {
   useTitle(video ? video.title || `Video of ${video.channel.display_name}` : 'Video');
 
   if (video) return <Watch key={id} video={video} />;
-  if (found.error instanceof ApiError && found.error.status === 404) {
-    return <NotFoundPage what="video" />;
-  }
-  if (found.error !== undefined) {
-    return (
-      <EmptyState
-        level="h1"
-        title="The video did not load"
-        actions={
-          <Button look="primary" icon="refresh" onClick={found.reload}>
-            Try again
-          </Button>
-        }
-      >
-        {explain(found.error)}
-      </EmptyState>
-    );
-  }
-  return (
-    <div className={channelCss.page} role="status" aria-label="Loading the video">
-      <div className={channelCss.stageArea}>
-        <Skeleton className={channelCss.stage} />
-      </div>
-    </div>
-  );
+  return <Absent what="video" of={found} />;
 }
 
 function Watch({ video }: { video: VideoDetail }) {
