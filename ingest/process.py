@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from core.logs import logger
+from core.stderr import lines
 
 log = logger(__name__)
 
@@ -94,21 +95,10 @@ class Child:
         return cls(process, name, on_line)
 
     async def _read_stderr(self) -> None:
-        stderr = self._process.stderr
-        if stderr is None:
-            return
-        while True:
-            try:
-                line = await stderr.readline()
-            except ValueError:
-                # A line beyond the limit was thrown away.
-                continue
-            if not line:
-                return
-            text = line.decode("utf-8", "replace").rstrip()[:500]
-            self.tail.append(text)
+        async for line in lines(self._process.stderr, 500):
+            self.tail.append(line)
             if self._on_line is not None:
-                self._on_line(text)
+                self._on_line(line)
 
     @property
     def returncode(self) -> int | None:

@@ -1,6 +1,6 @@
 """Programs that read what strangers sent: confined, watched by a clock, their last words kept.
 
-`recorder.confine` takes network and files away from them; what they read comes in as an open descriptor
+`core.confine` takes network and files away from them; what they read comes in as an open descriptor
 and what they make leaves through pipes. The wall clock is kept here.
 """
 
@@ -18,14 +18,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from core import confine
 from core.logs import logger
+from core.stderr import lines
 
 log = logger(__name__)
 
-_SHIM = Path(__file__).with_name("confine.py")
-#: What a program needs to start: itself, its libraries, and what glibc reads.
-_SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache", "/dev/null",
-           "/dev/urandom", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")  # fmt: skip
+_SHIM = confine.__file__
 _TAIL_LINES = 60
 _LINE_LIMIT = 64 * 1024
 
@@ -51,10 +50,10 @@ class TooLong(Exception):
 def argv(command: Sequence[str], limits: Limits, pass_fds: Sequence[int]) -> list[str]:
     """`command` so that it runs confined."""
     program = shutil.which(command[0]) or command[0]
-    readable = (*_SYSTEM, program, os.path.realpath(program))
+    readable = (*confine.SYSTEM, program, os.path.realpath(program))
     return [
         # -I -S: nothing but the standard library, and nothing from the environment.
-        *(sys.executable, "-I", "-S", str(_SHIM)),
+        *(sys.executable, "-I", "-S", _SHIM),
         *("--cpu", str(limits.cpu_s), "--memory", str(limits.memory), "--files", str(limits.files)),
         *("--nice", str(limits.nice)),
         *(word for path in readable for word in ("--read", path)),
@@ -78,20 +77,9 @@ class Confined:
         self._reading = asyncio.create_task(self._read_stderr(), name="confined-stderr")
 
     async def _read_stderr(self) -> None:
-        stderr = self._process.stderr
-        if stderr is None:
-            return
-        while True:
-            try:
-                line = await stderr.readline()
-            except ValueError:
-                # A line beyond the limit was thrown away.
-                continue
-            if not line:
-                return
-            text = line.decode("utf-8", "replace").rstrip()[:1000]
-            self.tail.append(text)
-            self._on_line(text)
+        async for line in lines(self._process.stderr, 1000):
+            self.tail.append(line)
+            self._on_line(line)
 
     def clock(self, wall_s: float) -> asyncio.Timeout:
         """What ends the block in which it runs."""

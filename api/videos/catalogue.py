@@ -127,15 +127,7 @@ async def list_my_videos(call: Call[None, MyVideosQuery]) -> MyVideoPage:
         Video.purged_at.is_(None),
         Video.trashed_at.is_not(None) if asked.trashed else Video.trashed_at.is_(None),
     )
-    for column, value in (
-        (Video.kind, asked.kind),
-        (Video.status, asked.status),
-        (Video.visibility, asked.visibility),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if asked.q is not None:
-        query = query.where(has_words(asked.q))
+    query = asked.narrow(query)
     async with call.api.database.session() as session:
         await plan_anew(session)
         rows, cursor = await pages.fetch(

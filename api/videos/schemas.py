@@ -11,7 +11,7 @@ from api import names
 from api.operations import Input, Model, Page
 from api.people import Person
 from api.videos.addresses import Addresses
-from api.videos.queries import Row
+from api.videos.queries import Row, Selected, has_words
 from core.db.models import Visibility
 from core.db.video_models import Video, VideoKind, VideoStatus
 from core.errors import Invalid
@@ -72,14 +72,30 @@ class VideosQuery(Page):
     sort: Sort = "newest"
 
 
-class MyVideosQuery(Page):
-    """Which of your videos, in which order."""
+class ManagedVideosQuery(Page):
+    """Which videos, for those who look after them."""
 
-    trashed: bool = Field(default=False, description="What is in the trash, and nothing else.")
     kind: VideoKind | None = None
     status: VideoStatus | None = None
     visibility: Visibility | None = None
     q: Search | None = Field(default=None, description="As for all videos.")
+
+    def narrow(self, query: Selected) -> Selected:
+        """The videos of `query` that are asked for."""
+        for column, value in (
+            (Video.kind, self.kind),
+            (Video.status, self.status),
+            (Video.visibility, self.visibility),
+        ):
+            if value is not None:
+                query = query.where(column == value)
+        return query if self.q is None else query.where(has_words(self.q))
+
+
+class MyVideosQuery(ManagedVideosQuery):
+    """Which of your videos, in which order."""
+
+    trashed: bool = Field(default=False, description="What is in the trash, and nothing else.")
     sort: MySort = "newest"
 
 

@@ -14,16 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api import audit, names, pages
 from api.admin.routes import admin
 from api.channels.queries import find_channel
-from api.operations import Call, Model, Page, Query
+from api.operations import Call, Model, Query
 from api.people import Person, people
 from api.recorder import ask
 from api.videos.area import NOT_FOUND, OWNERS, videos
-from api.videos.queries import find_video, has_words, no_video, plan_anew, rows_of
+from api.videos.queries import find_video, no_video, plan_anew, rows_of
 from api.videos.queries import videos as select_videos
-from api.videos.schemas import MyVideo, MyVideoPage, Search
+from api.videos.schemas import ManagedVideosQuery, MyVideo, MyVideoPage
 from core.access import SiteAction, authorize_site
-from core.db.models import Channel, Visibility
-from core.db.video_models import Clip, Video, VideoKind, VideoStatus
+from core.db.models import Channel
+from core.db.video_models import Clip, Video
 
 MOST_CHANNELS = 100
 REASON_LENGTH = 500
@@ -134,14 +134,10 @@ async def site_storage(call: Call[None, None]) -> SiteStorage:
     )
 
 
-class AdminVideosQuery(Page):
+class AdminVideosQuery(ManagedVideosQuery):
     """Which videos."""
 
     channel: str | None = Field(default=None, max_length=100, description="Of this login.")
-    kind: VideoKind | None = None
-    status: VideoStatus | None = None
-    visibility: Visibility | None = None
-    q: Search | None = Field(default=None, description="Words of the title.")
     trashed: bool | None = Field(default=None, description="Whether it is in the trash.")
 
 
@@ -162,15 +158,7 @@ async def list_all_videos(call: Call[None, AdminVideosQuery]) -> MyVideoPage:
     if asked.trashed is not None:
         trashed = Video.trashed_at
         query = query.where(trashed.is_not(None) if asked.trashed else trashed.is_(None))
-    for column, value in (
-        (Video.kind, asked.kind),
-        (Video.status, asked.status),
-        (Video.visibility, asked.visibility),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if asked.q is not None:
-        query = query.where(has_words(asked.q))
+    query = asked.narrow(query)
     async with call.api.database.session() as session:
         if asked.channel is not None:
             channel = await find_channel(session, asked.channel)

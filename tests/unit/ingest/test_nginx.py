@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
