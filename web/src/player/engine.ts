@@ -14,13 +14,11 @@ import {
   aimAtKeyframe,
   liveConfig,
   newestKeyframe,
-  qualityOf,
   rememberBandwidth,
-  sameChoice,
-  soundOf,
 } from './hls-config';
 import { KeepUp } from './keep-up';
 import { LatencyControl } from './latency';
+import { showQualities } from './levels';
 import { Retry, causeOf } from './retry';
 import type { Screen } from './screen';
 import type { QualityChoice, StreamPosition } from './snapshot';
@@ -219,19 +217,7 @@ export class LivePlayer {
   }
 
   private listen(hls: Hls) {
-    hls.on(Events.MANIFEST_LOADED, (_, { levels }) => {
-      const sound = soundOf(levels);
-      this.audioUrl = sound ?? this.audioUrl;
-      if (!this.screen.state.audioOnly) this.screen.set({ hasAudioOnly: sound !== null });
-    });
-    hls.on(Events.MANIFEST_PARSED, (_, { levels }) => {
-      if (this.screen.state.audioOnly) return;
-      const qualities = levels.map(qualityOf);
-      const choice = sameChoice(this.screen.state, qualities);
-      this.screen.set({ qualities, choice });
-      if (typeof choice === 'number') hls.loadLevel = choice;
-    });
-    hls.on(Events.LEVEL_SWITCHED, (_, { level }) => this.screen.set({ current: level }));
+    showQualities(hls, Hls, this.screen, (url) => (this.audioUrl = url));
     hls.on(Events.LEVEL_UPDATED, (_, { details }) => {
       this.retry.worked();
       if (details.partTarget) {

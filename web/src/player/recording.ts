@@ -6,7 +6,8 @@ import type Hls from 'hls.js/light';
 import type { ErrorData, HlsConfig, LevelDetails } from 'hls.js/light';
 import { bufferEnd } from './buffered';
 import { publishFigures } from './figures';
-import { loadPolicy, qualityOf, rememberBandwidth, sameChoice, soundOf } from './hls-config';
+import { loadPolicy, rememberBandwidth } from './hls-config';
+import { showQualities } from './levels';
 import { readPrefs } from './prefs';
 import { causeOf, Retry } from './retry';
 import { mediaAt, runsOf, wallAt, type Run, type Timeline } from './scale';
@@ -217,19 +218,7 @@ export class Recording {
 
   private listen(hls: Hls) {
     const { Events } = this.Engine;
-    hls.on(Events.MANIFEST_LOADED, (_, { levels }) => {
-      const sound = soundOf(levels);
-      this.audioUrl = sound ?? this.audioUrl;
-      if (!this.screen.state.audioOnly) this.screen.set({ hasAudioOnly: sound !== null });
-    });
-    hls.on(Events.MANIFEST_PARSED, (_, { levels }) => {
-      if (this.screen.state.audioOnly) return;
-      const qualities = levels.map(qualityOf);
-      const choice = sameChoice(this.screen.state, qualities);
-      this.screen.set({ qualities, choice });
-      if (typeof choice === 'number') hls.loadLevel = choice;
-    });
-    hls.on(Events.LEVEL_SWITCHED, (_, { level }) => this.screen.set({ current: level }));
+    showQualities(hls, this.Engine, this.screen, (url) => (this.audioUrl = url));
     hls.on(Events.LEVEL_UPDATED, (_, { details }) => this.onDetails(hls, details));
     hls.on(Events.FRAG_BUFFERED, () => {
       this.retry.worked();
