@@ -6,9 +6,11 @@ import { useSession } from '../api/session';
 import type { DirectoryItem, Page } from '../api/types';
 import { useResource } from '../api/use-resource';
 import { Button, ButtonLink } from '../components/button';
+import { CardGhosts } from '../components/card-ghosts';
+import { Chip } from '../components/chip';
 import { InlineSelect } from '../components/field';
 import { StreamCard } from '../components/stream-card';
-import { EmptyState, Notice, Skeleton } from '../components/ui';
+import { EmptyState, Notice } from '../components/ui';
 import { cx } from '../lib/cx';
 import { useTitle } from '../lib/title';
 import css from './directory.module.css';
@@ -100,15 +102,9 @@ export function DirectoryPage() {
       {categories.length > 0 && (
         <div className={css.filters} role="group" aria-label="Filter by category">
           {[null, ...categories].map((name) => (
-            <button
-              key={name ?? ''}
-              type="button"
-              className={css.chip}
-              aria-pressed={category === name}
-              onClick={() => choose(name)}
-            >
+            <Chip key={name ?? ''} pressed={category === name} onClick={() => choose(name)}>
               {name ?? 'All'}
-            </button>
+            </Chip>
           ))}
         </div>
       )}
@@ -179,13 +175,7 @@ function DirectorySkeleton() {
         <h1>Live now</h1>
       </div>
       <div className={css.grid}>
-        {Array.from({ length: 8 }, (_, index) => (
-          <div key={index} className={css.ghost}>
-            <Skeleton className={css.ghostPicture} />
-            <Skeleton className={css.ghostLine} />
-            <Skeleton className={css.ghostShort} />
-          </div>
-        ))}
+        <CardGhosts />
       </div>
     </div>
   );

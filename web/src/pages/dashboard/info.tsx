@@ -3,13 +3,13 @@ import { api } from '../../api/client';
 import type { Channel } from '../../api/types';
 import { useResource } from '../../api/use-resource';
 import { Button } from '../../components/button';
-import { Field, Select } from '../../components/field';
+import { Field } from '../../components/field';
 import { Icon } from '../../components/icon';
+import { LanguageSelect } from '../../components/language-select';
 import { Loaded } from '../../components/loaded';
 import { toast } from '../../components/toasts';
 import { Card, FormFault } from '../../components/ui';
 import { useSending } from '../../components/use-sending';
-import { LANGUAGES } from '../../lib/languages';
 import css from './dashboard.module.css';
 
 const TITLE_MAX = 140;
@@ -90,19 +90,7 @@ function InfoForm({
         fault={at('category')}
       />
       <TagsField tags={tags} onChange={setTags} fault={at('tags')} />
-      <Select
-        label="Language"
-        value={language}
-        onChange={(event) => setLanguage(event.target.value)}
-        fault={at('language')}
-      >
-        <option value="">Not said</option>
-        {LANGUAGES.map(({ code, name }) => (
-          <option key={code} value={code}>
-            {name}
-          </option>
-        ))}
-      </Select>
+      <LanguageSelect value={language} onChange={setLanguage} fault={at('language')} />
       <Button type="submit" look={changed ? 'primary' : 'plain'} busy={busy}>
         Save
       </Button>

@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useState } from 'react';
+import type { ReactNode } from 'react';
 import { useLocation, useSearch } from 'wouter';
 import { api, explain } from '../../api/client';
 import { useSession } from '../../api/session';
@@ -7,11 +7,14 @@ import { type Pages, usePages } from '../../api/use-pages';
 import { useResource } from '../../api/use-resource';
 import { type Video, type VideoKind, videos, type VideoSort, withQuery } from '../../api/videos';
 import { Button, ButtonLink } from '../../components/button';
-import { Field, InlineSelect } from '../../components/field';
+import { CardGhosts } from '../../components/card-ghosts';
+import { Chip } from '../../components/chip';
+import { InlineSelect } from '../../components/field';
+import { LanguageFilter } from '../../components/language-select';
 import { More } from '../../components/more';
-import { EmptyState, Skeleton } from '../../components/ui';
+import { TitleSearch } from '../../components/title-search';
+import { EmptyState } from '../../components/ui';
 import { VideoCard } from '../../components/video-card';
-import { LANGUAGES } from '../../lib/languages';
 import { useTitle } from '../../lib/title';
 import css from './videos.module.css';
 
@@ -66,53 +69,41 @@ export default function VideosPage() {
     <div className={css.page}>
       <div className={css.head}>
         <h1>Videos</h1>
-        <Search asked={filter.q ?? ''} onAsk={(q) => ask({ q })} />
+        <TitleSearch asked={filter.q ?? ''} onAsk={(q) => ask({ q })} />
       </div>
       {!narrowed && <Watching />}
       <div className={css.tools}>
         <div className={css.chips} role="group" aria-label="Kind of video">
           {KINDS.map(([value, name]) => (
-            <button
+            <Chip
               key={value}
-              type="button"
-              className={css.chip}
-              aria-pressed={(filter.kind ?? '') === value}
+              pressed={(filter.kind ?? '') === value}
               onClick={() => ask({ kind: value })}
             >
               {name}
-            </button>
+            </Chip>
           ))}
           {(['category', 'tag'] as const).map((name) => {
             const value = filter[name];
             return (
               value && (
-                <button
+                <Chip
                   key={name}
-                  type="button"
-                  className={css.chip}
-                  aria-pressed="true"
-                  aria-label={`Only ${name} ${value}: show all again`}
+                  pressed
+                  label={`Only ${name} ${value}: show all again`}
                   onClick={() => ask({ [name]: null })}
                 >
                   {name === 'tag' ? `#${value}` : value} <span aria-hidden="true">×</span>
-                </button>
+                </Chip>
               )
             );
           })}
         </div>
         <div className={css.selects}>
-          <InlineSelect
-            label="Language"
+          <LanguageFilter
             value={filter.language ?? ''}
-            onChange={(event) => ask({ language: event.target.value })}
-          >
-            <option value="">Every language</option>
-            {LANGUAGES.map(({ code, name }) => (
-              <option key={code} value={code}>
-                {name}
-              </option>
-            ))}
-          </InlineSelect>
+            onChange={(language) => ask({ language })}
+          />
           <InlineSelect
             label="Order"
             value={filter.sort}
@@ -147,35 +138,6 @@ export default function VideosPage() {
         }
       />
     </div>
-  );
-}
-
-function Search({ asked, onAsk }: { asked: string; onAsk: (q: string) => void }) {
-  const [words, setWords] = useState(asked);
-  useEffect(() => setWords(asked), [asked]);
-  return (
-    <form
-      role="search"
-      className={css.search}
-      onSubmit={(event) => {
-        event.preventDefault();
-        onAsk(words.trim());
-      }}
-    >
-      <Field
-        label={<span className="visually-hidden">Search in titles</span>}
-        type="search"
-        placeholder="Search in titles"
-        maxLength={100}
-        value={words}
-        onChange={(event) => {
-          setWords(event.target.value);
-          // The field's own cross empties it.
-          if (event.target.value === '' && asked !== '') onAsk('');
-        }}
-      />
-      <Button type="submit" icon="search" aria-label="Search" />
-    </form>
   );
 }
 
@@ -279,13 +241,7 @@ export function VideoGrid({
 export function GridSkeleton({ label }: { label: string }) {
   return (
     <div className={css.grid} role="status" aria-label={`Loading: ${label}`}>
-      {Array.from({ length: 8 }, (_, index) => (
-        <div key={index} className={css.ghost}>
-          <Skeleton className={css.ghostPicture} />
-          <Skeleton className={css.ghostLine} />
-          <Skeleton className={css.ghostShort} />
-        </div>
-      ))}
+      <CardGhosts />
     </div>
   );
 }

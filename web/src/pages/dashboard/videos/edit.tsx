@@ -5,13 +5,13 @@ import { attempt } from '../../../chat/cards';
 import { Button } from '../../../components/button';
 import { Dialog } from '../../../components/dialog';
 import { Field, Select, TextArea } from '../../../components/field';
+import { LanguageSelect } from '../../../components/language-select';
 import { Loaded } from '../../../components/loaded';
 import { toast } from '../../../components/toasts';
 import { FormFault } from '../../../components/ui';
 import { useSending } from '../../../components/use-sending';
 import { Still } from '../../../components/video-card';
 import { formatClock } from '../../../lib/format';
-import { LANGUAGES } from '../../../lib/languages';
 import { fromLocal, toLocal } from '../../../lib/local-time';
 import { useStoryboard } from '../../../player/use-storyboard';
 import css from '../dashboard.module.css';
@@ -74,7 +74,7 @@ function Poster({ video, onChanged }: { video: VideoDetail; onChanged: () => voi
 
   return (
     <section className={own.poster} aria-label="Picture">
-      <div className={own.posterPicture}>
+      <div className={own.picture}>
         <Still url={url} eager />
       </div>
       <div className={own.posterChoice}>
@@ -169,19 +169,7 @@ function Form({ video, onSaved }: { video: VideoDetail; onSaved: () => void }) {
           onChange={(event) => setCategory(event.target.value)}
           fault={at('category')}
         />
-        <Select
-          label="Language"
-          value={language}
-          onChange={(event) => setLanguage(event.target.value)}
-          fault={at('language')}
-        >
-          <option value="">Not said</option>
-          {LANGUAGES.map(({ code, name }) => (
-            <option key={code} value={code}>
-              {name}
-            </option>
-          ))}
-        </Select>
+        <LanguageSelect value={language} onChange={setLanguage} fault={at('language')} />
       </div>
       <TagsField tags={tags} onChange={setTags} fault={at('tags')} />
       <div className={own.pair}>

@@ -4,11 +4,12 @@ import { useSession } from '../../../api/session';
 import { usePages } from '../../../api/use-pages';
 import { useResource } from '../../../api/use-resource';
 import { videos } from '../../../api/videos';
-import { Button, ButtonLink } from '../../../components/button';
-import { Field, InlineSelect } from '../../../components/field';
+import { ButtonLink } from '../../../components/button';
+import { InlineSelect } from '../../../components/field';
 import { Loaded } from '../../../components/loaded';
 import { More } from '../../../components/more';
 import { Tabs } from '../../../components/tabs';
+import { TitleSearch } from '../../../components/title-search';
 import { EmptyState } from '../../../components/ui';
 import { useTitle } from '../../../lib/title';
 import css from '../dashboard.module.css';
@@ -36,7 +37,6 @@ function Manager({ login }: { login: string }) {
   const exporting = asked.get('export');
   const [shown, setShown] = useState<'all' | 'trash'>('all');
   const [sort, setSort] = useState('newest');
-  const [words, setWords] = useState('');
   const [q, setQ] = useState('');
   const trashed = shown === 'trash';
   const list = usePages(
@@ -75,27 +75,9 @@ function Manager({ login }: { login: string }) {
           value={shown}
           onChange={setShown}
         />
-        <form
-          role="search"
-          className={own.search}
-          onSubmit={(event) => {
-            event.preventDefault();
-            setQ(words.trim());
-          }}
-        >
-          <Field
-            label={<span className="visually-hidden">Search in titles</span>}
-            type="search"
-            placeholder="Search in titles"
-            maxLength={100}
-            value={words}
-            onChange={(event) => {
-              setWords(event.target.value);
-              if (event.target.value === '') setQ('');
-            }}
-          />
-          <Button type="submit" icon="search" aria-label="Search" />
-        </form>
+        <div className={own.search}>
+          <TitleSearch asked={q} onAsk={setQ} />
+        </div>
         <InlineSelect label="Order" value={sort} onChange={(event) => setSort(event.target.value)}>
           <option value="newest">Newest first</option>
           <option value="views">Most watched</option>
