@@ -22,7 +22,7 @@ from playwright.async_api import Browser, async_playwright
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from cli.toolchain import Toolchain
-from tests.faults.table import pytest_terminal_summary  # noqa: F401 (a hook)
+from tests.faults.table import pytest_terminal_summary, report  # noqa: F401 (a hook, a fixture)
 from tests.harness import RunningInstance, RunningServers, start_instance
 
 # What `./footlight` tells the programs that it starts; everything else with our prefix is a setting.

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -146,14 +146,16 @@ def start_instance(
     *arguments: str,
     environment: Mapping[str, str] | None = None,
     within_s: float = 60.0,
+    behind: Sequence[str] = (),
 ) -> Iterator[RunningInstance]:
     """`up` on `data` and free ports as a subprocess, ready; ended when the context is left.
 
-    `arguments` come last and win: `"--http-port", "8080"`. Rate limits are a thousand times higher than a
+    `arguments` come last and win: `"--http-port", "8080"`. `behind` is a command that runs the one after it
+    in its own place. Rate limits are a thousand times higher than a
     user's unless `environment` says otherwise. What it leaves is searched for stream keys: none may ever
     reach a log or a file name. Raises AssertionError with the terminal's text when it does not get ready.
     """
-    process, output = launch_instance(data, *arguments, environment=environment)
+    process, output = launch_instance(data, *arguments, environment=environment, behind=behind)
     began = time.monotonic()
     try:
         wait_until_ready(process, data, output, within_s)
@@ -165,14 +167,18 @@ def start_instance(
 
 
 def launch_instance(
-    data: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    data: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    behind: Sequence[str] = (),
 ) -> tuple[subprocess.Popen[bytes], Path]:
     """Start `up` on `data` without waiting: the process, and the file with what it prints."""
     data.parent.mkdir(parents=True, exist_ok=True)
     output = data.parent / f"{data.name}.out"
     web, rtmp = free_port(_taken_ports), free_port(_taken_ports)
     ports = ("--http-port", str(web), "--rtmp-port", str(rtmp))
-    command = [sys.executable, "-P", "-m", "cli", "up", "--data", str(data), *ports, *arguments]
+    command = [*behind, sys.executable, "-P", "-m", "cli", "up", "--data", str(data)]
+    command += [*ports, *arguments]
     settings = {"FOOTLIGHT_RATE_LIMIT_FACTOR": "1000", **(environment or {})}
     with output.open("ab") as file:
         process = subprocess.Popen(

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -169,11 +169,17 @@ def settings(**changes: object) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def start_stage(data: Path, *arguments: str, **changes: object) -> Iterator[Stage]:
-    """An instance of its own, sized for tests; `arguments` are those of `up`."""
+def start_stage(
+    data: Path, *arguments: str, behind: Sequence[str] = (), **changes: object
+) -> Iterator[Stage]:
+    """An instance of its own, sized for tests; `arguments` are those of `up`, and `behind` a command that
+    runs it in its own place.
+    """
     # How soon it is ready is not what these tests are about.
     environment = settings(**changes)
-    with start_instance(data, *arguments, environment=environment, within_s=180) as instance:
+    with start_instance(
+        data, *arguments, environment=environment, within_s=180, behind=behind
+    ) as instance:
         yield Stage(instance)
 
 

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from bench.stage import Channel
 from tests.e2e.follower import Follower, Rendition
@@ -18,16 +19,21 @@ from tests.e2e.stage import Stage, Streamer, state_of
 class Outcome:
     """What viewers got of a stream, held against its camera."""
 
-    #: Pictures between the first and the last that nobody got to see.
-    lost: int
+    #: Pictures between the first and the last that nobody got to see, gap by gap.
+    gaps: list[int]
     #: Pictures that were sent and did not come, except those behind the last one that came.
     dropped: int
     discontinuities: int
     findings: list[str]
 
+    @property
+    def lost(self) -> int:
+        """Pictures between the first and the last that nobody got to see."""
+        return sum(self.gaps)
+
 
 #: Of a fault that neither the encoder nor the viewers notice.
-UNTOUCHED = Outcome(lost=0, dropped=0, discontinuities=0, findings=[])
+UNTOUCHED = Outcome(gaps=[], dropped=0, discontinuities=0, findings=[])
 
 
 @dataclass
@@ -102,7 +108,7 @@ class Live:
             cut_off |= {n for n in of_leg if n > last}
         assert set(numbers) <= sent, "a picture came that nobody sent"
         return Outcome(
-            lost=numbers[-1] - numbers[0] + 1 - len(numbers),
+            gaps=[b - a - 1 for a, b in pairwise(numbers) if b > a + 1],
             dropped=len(sent - cut_off - set(numbers)),
             discontinuities=self.source.discontinuities(),
             findings=self.source.findings(),

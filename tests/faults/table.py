@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import pytest
+
+Report = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -18,30 +22,90 @@ class Line:
     remark: str
 
 
-#: Under this name a line travels with its test's report, also from a worker process.
-PROPERTY = "fault"
+@dataclass(frozen=True)
+class Strain:
+    """What the load beside a test came to: messages acknowledged and those of them that a reader never got,
+    requests and those that failed.
+    """
+
+    said: int
+    missed: int
+    asked: int
+    failed: int
+
+
+#: Under these names lines and their load travel with the test's reports, also from a worker process.
+LINE, STRAIN = "fault", "load"
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Report:
+    """`report(row, fault, recovered_s=…, lost=…, remark=…)`: a line of the table."""
+
+    def add(
+        row: int,
+        fault: str,
+        *,
+        recovered_s: float | None = None,
+        lost: int | None = None,
+        remark: str = "",
+    ) -> None:
+        line = Line(row, fault, recovered_s, lost, remark)
+        request.node.user_properties.append((LINE, asdict(line)))
+
+    return add
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The table of what was measured."""
+    # The load is counted when a test is over: only the report on its teardown has all.
     reports = [
-        report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)
+        report
+        for kind in terminalreporter.stats
+        for report in terminalreporter.getreports(kind)
+        if getattr(report, "when", None) == "teardown"
     ]
-    kept = [
-        Line(**line)
-        for report in reports
-        if report.when == "call"
-        for name, line in report.user_properties
-        if name == PROPERTY
-    ]
-    lines = sorted(kept, key=lambda line: line.row)
+    lines = sorted(_lines(reports), key=lambda pair: pair[0].row)
     if not lines:
         return
     terminalreporter.section("faults")
-    width = max(len(line.fault) for line in lines)
-    terminalreporter.write_line(f"{'#':>2}  {'fault':<{width}}  {'well after':>10}  {'lost':>5}")
-    for line in lines:
-        after = "" if line.recovered_s is None else f"{line.recovered_s:.2f} s"
-        lost = "" if line.lost is None else str(line.lost)
-        words = f"{line.row:>2}  {line.fault:<{width}}  {after:>10}  {lost:>5}  {line.remark}"
-        terminalreporter.write_line(words.rstrip())
+    for words in _laid_out([HEAD, *(_cells(*pair) for pair in lines)]):
+        terminalreporter.write_line(words)
+
+
+HEAD = ("#", "fault", "well after", "frames lost", "messages lost", "requests failed", "remark")
+
+
+def _lines(reports: Iterable[Any]) -> Iterable[tuple[Line, Strain | None]]:
+    """Every line with the load of its test; of a test that was run again only the last run's."""
+    last: dict[tuple[str, int, str], tuple[Line, Strain | None]] = {}
+    for report in reports:
+        found = dict(report.user_properties)
+        strain = Strain(**found[STRAIN]) if STRAIN in found else None
+        for name, values in report.user_properties:
+            if name == LINE:
+                line = Line(**values)
+                last[report.nodeid, line.row, line.fault] = line, strain
+    return last.values()
+
+
+def _cells(line: Line, strain: Strain | None) -> tuple[str, ...]:
+    """A line as texts."""
+    return (
+        str(line.row),
+        line.fault,
+        "" if line.recovered_s is None else f"{line.recovered_s:.2f} s",
+        "" if line.lost is None else str(line.lost),
+        "" if strain is None else f"{strain.missed} of {strain.said}",
+        "" if strain is None else f"{strain.failed} of {strain.asked}",
+        line.remark,
+    )
+
+
+def _laid_out(rows: list[tuple[str, ...]]) -> Iterable[str]:
+    """A table in Markdown, which can be read as it is, too."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    rows = [rows[0], tuple("-" * width for width in widths), *rows[1:]]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"| {' | '.join(cells)} |"

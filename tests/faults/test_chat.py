@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +23,20 @@ from websockets.exceptions import WebSocketException
 
 from core.db.engine import open_database
 from tests.chat_kit import ChatClient, Person, World, dial
+from tests.e2e.stage import Stage, together
 from tests.faults.conftest import Report
-from tests.harness import RunningInstance, RunningServers, eventually_async, start_instance
+from tests.harness import RunningInstance, RunningServers, eventually_async
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
-SETTINGS = {
-    "FOOTLIGHT_CHAT_PROCESSES": "2",
-    "FOOTLIGHT_REQUEST_TIMEOUT_S": "2",
-    "FOOTLIGHT_LADDER": "off",
-}
+#: How long a server is away, seconds.
+AWAY_S = 5.0
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningInstance]:
-    """An instance with two chat processes."""
-    with start_instance(tmp_path_factory.mktemp("chat") / "data", environment=SETTINGS) as running:
-        yield running
+@pytest.fixture
+def place(stage: Stage) -> RunningInstance:
+    """The shared instance, which has two chat processes."""
+    return stage.instance
 
 
 @pytest_asyncio.fixture
@@ -171,7 +168,7 @@ async def test_05_20_a_chat_process_ends(
         await eventually_async(all_there, within_s=30, what="everybody has everything, once")
         assert all(all(reader.recovered) for reader in readers)
         assert any(reader.recovered for reader in readers)
-        report(row, fault, recovered_s=time.monotonic() - began, lost=0)
+        report(row, fault, recovered_s=time.monotonic() - began)
     finally:
         for reader in readers:
             await reader.__aexit__()
@@ -194,7 +191,7 @@ async def test_06_redis_killed(place: RunningInstance, world: World, report: Rep
             return reader.texts == ["one", "two"]
 
         await eventually_async(there, within_s=30, what="both messages, once")
-        report(6, "kill -9 Redis", recovered_s=time.monotonic() - began, lost=0)
+        report(6, "kill -9 Redis", recovered_s=time.monotonic() - began)
     banned = await dial(place.url)
     await banned.hello(bob)
     await banned.join(channel)
@@ -204,7 +201,7 @@ async def test_06_redis_killed(place: RunningInstance, world: World, report: Rep
 
 
 async def test_06_redis_emptied(
-    place: RunningInstance, world: World, redis: Redis, report: Report
+    place: RunningInstance, world: World, redis: Redis, loses_a_flush: None, report: Report
 ) -> None:
     """Nobody banned gets a word in; the loss is told, offsets go on, and nothing kept is lost."""
     channel, ann, bob, eve = [await world.person(n) for n in ("chan", "ann", "bob", "eve")]
@@ -239,10 +236,17 @@ async def test_06_redis_emptied(
     assert [message["text"] for message in again["history"]] == ["kept", "after"]
     for client in (owner, a, b, e, late):
         await client.close()
-    report(6, "Redis emptied", lost=0, remark="bans, timeouts, slow mode from PostgreSQL")
+    report(6, "Redis emptied", remark="bans, timeouts, slow mode from PostgreSQL")
 
 
-async def test_07_redis_away(place: RunningInstance, world: World, report: Report) -> None:
+@pytest.mark.parametrize("away_s", (AWAY_S, pytest.param(60.0, marks=pytest.mark.long)))
+async def test_07_redis_away(
+    place: RunningInstance,
+    world: World,
+    live_unnoticed: None,
+    report: Report,
+    away_s: float,
+) -> None:
     """Sending answers a clear error; sockets and video go on; afterwards all is well."""
     channel, ann, eve = [await world.person(name) for name in ("chan", "ann", "eve")]
     owner, a, e = [await dial(place.url) for _ in range(3)]
@@ -251,6 +255,7 @@ async def test_07_redis_away(place: RunningInstance, world: World, report: Repor
         await client.join(channel)
     await a.say(channel, "before")
     victim = place.pid("redis")
+    stopped = time.monotonic()
     os.kill(victim, signal.SIGSTOP)
     try:
         answer = await a.say(channel, "during")
@@ -264,6 +269,7 @@ async def test_07_redis_away(place: RunningInstance, world: World, report: Repor
             assert (
                 await http.get(f"{place.url}/live/{channel.login}/index.m3u8")
             ).status_code == 404
+        await asyncio.sleep(max(0.0, stopped + away_s - time.monotonic()))
     finally:
         os.kill(victim, signal.SIGCONT)
     began = time.monotonic()
@@ -273,7 +279,7 @@ async def test_07_redis_away(place: RunningInstance, world: World, report: Repor
         return bool(said["type"] == "message")
 
     await eventually_async(well, within_s=30, what="sending works again")
-    report(7, "Redis frozen", recovered_s=time.monotonic() - began, lost=0)
+    report(7, f"Redis frozen for {began - stopped:.0f} s", recovered_s=time.monotonic() - began)
 
     async def holds() -> bool:
         return (await e.say(channel, f"hi {time.monotonic()}")).get("code") == "msg_banned"
@@ -283,13 +289,13 @@ async def test_07_redis_away(place: RunningInstance, world: World, report: Repor
         await client.close()
 
 
-STALLED, READERS, SPEAKERS, ROUNDS = 10, 50, 10, 40
+STALLED, READERS, SPEAKERS, ROUNDS = 10, 30, 10, 40
 # Of four bytes each: what waits for one reader outgrows the kernel's buffer and ours together.
 LONG = "\N{FOX FACE}" * 480
 
 
 async def test_16_stalled_readers_are_dropped(
-    place: RunningInstance, world: World, report: Report
+    place: RunningInstance, world: World, unnoticed: None, report: Report
 ) -> None:
     """More than its bound never waits for a reader; the others get everything, in order."""
     channel = await world.person("chan")
@@ -328,7 +334,7 @@ async def test_16_stalled_readers_are_dropped(
     for client in (*readers, *speakers):
         await client.close()
     remark = f"{STALLED} of {STALLED + READERS}; a message each of {SPEAKERS}: {max(rounds):.2f} s"
-    report(16, "stalled chat readers", lost=0, remark=remark)
+    report(16, "stalled chat readers", remark=remark)
 
 
 async def _stalled(path: str, channel: Person) -> socket.socket:
@@ -414,37 +420,47 @@ async def closed_with(address: tuple[str, int], data: bytes) -> int | None:
 BOMB = zlib.compress(b"\0" * 10_000_000)[:4000]
 
 
-@pytest.mark.parametrize(
-    ("what", "data", "code"),
-    [
-        ("bad UTF-8", masked(b'{"type":"\xff\xfe"}'), 1007),
-        ("a frame of a gigabyte", struct.pack("!BBQ", 0x81, 0x80 | 127, 1 << 30) + bytes(4), 1009),
-        (
-            "a message of many fragments",
-            masked(b"x" * 60_000, 0x01) + masked(b"x" * 60_000, 0x80),
-            1009,
-        ),
-        ("a deflate bomb", masked(BOMB, 0xC1), 1002),
-        ("binary", masked(b"\x00\x01", 0x82), 1003),
-        ("no mask", b"\x81\x02hi", 1002),
-        ("a ping flood", masked(b"x", 0x89) * 2000, 1008),
-        ("nonsense again and again", masked(b"nonsense") * 200, 1008),
-        ("a reserved opcode", masked(b"x", 0x83), 1002),
-    ],
+BROKEN = (
+    ("bad UTF-8", masked(b'{"type":"\xff\xfe"}'), 1007),
+    ("a frame of a gigabyte", struct.pack("!BBQ", 0x81, 0x80 | 127, 1 << 30) + bytes(4), 1009),
+    (
+        "a message of many fragments",
+        masked(b"x" * 60_000, 0x01) + masked(b"x" * 60_000, 0x80),
+        1009,
+    ),
+    ("a deflate bomb", masked(BOMB, 0xC1), 1002),
+    ("binary", masked(b"\x00\x01", 0x82), 1003),
+    ("no mask", b"\x81\x02hi", 1002),
+    ("a ping flood", masked(b"x", 0x89) * 2000, 1008),
+    ("nonsense again and again", masked(b"nonsense") * 200, 1008),
+    ("a reserved opcode", masked(b"x", 0x83), 1002),
 )
+
+
 async def test_19_broken_sockets(
-    place: RunningInstance, report: Report, what: str, data: bytes, code: int
+    place: RunningInstance, world: World, unnoticed: None, report: Report
 ) -> None:
-    """Each is closed with the code that says why, and nothing else notices."""
+    """Each is closed with the code that says why, and nothing else notices. Nobody holds a connection without
+    a word, and no page of another site opens the chat in its visitor's name.
+    """
+    logs = sorted((place.data / "logs").glob("chat*"))
+    known = [path.stat().st_size for path in logs]
     host, _, port = place.url.removeprefix("http://").rpartition(":")
-    assert await closed_with((host, int(port)), data) == code
-    log = "".join(path.read_text(errors="replace") for path in (place.data / "logs").glob("chat*"))
-    assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:6000]
-    report(19, what, remark=f"closed with {code}")
+    *codes, silent = await together(
+        *(closed_with((host, int(port)), data) for _, data, _ in BROKEN), _unfinished(world)
+    )
+    assert codes == [code for _, _, code in BROKEN]
+    assert silent is None
+    assert await _from_another_site(place) == 403
+    for path, size in zip(logs, known, strict=True):
+        said = path.read_text(errors="replace")[size:]
+        assert "Traceback" not in said, said[said.index("Traceback") :][:6000]
+    for what, _, code in BROKEN:
+        report(19, what, remark=f"closed with {code}")
 
 
-async def test_19_an_unfinished_handshake_does_not_stay(world: World) -> None:
-    """Nobody holds a connection without a word."""
+async def _unfinished(world: World) -> None:
+    """A handshake that does not end is ended."""
     own = world.settings.chat_socket_listen.removeprefix("unix:")
     reader, writer = await asyncio.open_unix_connection(own)
     writer.write(b"GET /chat HTTP/1.1\r\nHost: x\r\n")
@@ -452,8 +468,8 @@ async def test_19_an_unfinished_handshake_does_not_stay(world: World) -> None:
     writer.close()
 
 
-async def test_19_other_sites_are_refused(place: RunningInstance) -> None:
-    """A page of another site cannot open the chat in its visitor's name."""
+async def _from_another_site(place: RunningInstance) -> int:
+    """The answer to a page of another site that wants to chat in its visitor's name."""
     headers = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -462,5 +478,4 @@ async def test_19_other_sites_are_refused(place: RunningInstance) -> None:
         "Origin": "https://evil.example",
     }
     async with httpx.AsyncClient() as http:
-        answer = await http.get(f"{place.url}/chat", headers=headers)
-    assert answer.status_code == 403
+        return (await http.get(f"{place.url}/chat", headers=headers)).status_code

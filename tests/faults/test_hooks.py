@@ -30,7 +30,7 @@ async def _ingest(stage: Stage) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def test_15_repeated_reordered_and_forged_hooks(
-    stage: Stage, sample: Sample, report: Report
+    stage: Stage, sample: Sample, unnoticed: None, report: Report
 ) -> None:
     """A running stream's own hooks again, older than they were, and under other names change nothing."""
     async with live(stage, sample) as running, _ingest(stage) as ingest:

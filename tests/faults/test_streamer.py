@@ -21,7 +21,7 @@ GOP_S = 1.0
 
 
 async def test_12_cuts(
-    stage: Stage, sample: Sample, report: Report, contention: Contention
+    stage: Stage, sample: Sample, unnoticed: None, report: Report, contention: Contention
 ) -> None:
     """A short cut and one that just fits are the same stream; a longer one is its end and a new one."""
     short, nearly, over = await together(
@@ -85,7 +85,7 @@ async def _cut_for(
 
 
 async def test_13_frozen_publisher_then_a_reconnect(
-    stage: Stage, sample: Sample, report: Report, contention: Contention
+    stage: Stage, sample: Sample, unnoticed: None, report: Report, contention: Contention
 ) -> None:
     """The encoder's old connection hangs; the new one takes over, and the old one's end is no end."""
     async with live(stage, sample) as running:
@@ -119,7 +119,7 @@ async def test_13_frozen_publisher_then_a_reconnect(
 
 
 async def test_14_two_publishers_with_one_key(
-    stage: Stage, sample: Sample, report: Report, contention: Contention
+    stage: Stage, sample: Sample, unnoticed: None, report: Report, contention: Contention
 ) -> None:
     """The newest wins three times in a minute; then the one that is live stays."""
     async with live(stage, sample) as running:
@@ -170,7 +170,7 @@ async def test_14_two_publishers_with_one_key(
 
 
 async def test_14_keys_that_are_no_good(
-    stage: Stage, sample: Sample, report: Report, contention: Contention
+    stage: Stage, sample: Sample, unnoticed: None, report: Report, contention: Contention
 ) -> None:
     """A wrong secret, no key at all and a deleted key are refused; deleting one in use ends its stream."""
     async with live(stage, sample) as running:
@@ -204,7 +204,7 @@ async def test_14_keys_that_are_no_good(
 
 
 async def test_14_a_key_deleted_while_the_event_bus_is_frozen(
-    stage: Stage, sample: Sample, report: Report, contention: Contention
+    stage: Stage, sample: Sample, live_unnoticed: None, report: Report, contention: Contention
 ) -> None:
     """The event is lost in a bus that does not answer: ingest looks the keys up by itself."""
     async with live(stage, sample) as running:
