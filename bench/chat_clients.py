@@ -102,6 +102,11 @@ class Socket(asyncio.Protocol):
         )
         self.transport.write(head + b"\0\0\0\0" + payload)
 
+    def pong(self) -> None:
+        """Say that somebody is there, unasked."""
+        if self.transport is not None and not self.lost:
+            self.transport.write(b"\x8a\x80\0\0\0\0")
+
 
 def _frame(data: bytes) -> bytes | None:
     """The first frame, if all of it is there; it has no more than 64 KiB."""

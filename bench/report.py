@@ -19,6 +19,8 @@ class Report:
         self.title = title
         self.rows: list[dict[str, object]] = []
         self.plots: list[Plot] = []
+        # What rows were made of, for the JSON alone.
+        self.series: Sequence[Mapping[str, object]] = []
         # Lines below the table.
         self.notes: list[str] = []
         self.conditions = [
@@ -55,6 +57,7 @@ class Report:
                 "conditions": self.conditions,
                 "rows": self.rows,
                 "notes": self.notes,
+                **({"series": self.series} if self.series else {}),
             },
             indent=2,
         )

@@ -14,7 +14,7 @@ import select
 import socket
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -137,25 +137,33 @@ class Crowd:
                 self._connections[connection.socket.fileno()] = connection
                 self._poll.register(connection.socket, _READABLE)
 
-    def watch(self, begin: float, end: float) -> Outcome:
-        """Watch until ``end``; what arrives from ``begin`` on counts. Unix seconds."""
+    def watch(self, begin: float, ends: Sequence[float], stay_s: float = 0.0) -> Iterator[Outcome]:
+        """Watch in rounds that end at ``ends``: an outcome each, of what arrived from ``begin`` or the
+        round before on. Unix seconds. Nobody leaves for ``stay_s`` after the last.
+        """
         for viewer in self._viewers:
             viewer.reload.socket.send(viewer.query + _HEADERS)
-        cpu = 0.0
-        while (now := time.time()) < end:
-            if not self._counting and now >= begin:
-                self._counting, cpu = True, time.process_time()
+        self._until(begin)
+        self._counting = True
+        for end in ends:
+            cpu = time.process_time()
+            self._until(end)
+            outcome, self._outcome = self._outcome, Outcome(viewers=len(self._viewers))
+            outcome.cpu_s = time.process_time() - cpu
+            yield outcome
+        self._until(ends[-1] + stay_s)
+        for connection in self._connections.values():
+            connection.socket.close()
+        self._poll.close()
+
+    def _until(self, end: float) -> None:
+        while time.time() < end:
             for descriptor, _ in self._poll.poll(0.2, 512):
                 connection = self._connections[descriptor]
                 try:
                     self._receive(connection)
                 except (OSError, ValueError) as error:
                     self._give_up(connection, repr(error))
-        self._outcome.cpu_s = time.process_time() - cpu
-        for connection in self._connections.values():
-            connection.socket.close()
-        self._poll.close()
-        return self._outcome
 
     def _receive(self, connection: _Connection) -> None:
         if connection.left:
@@ -275,14 +283,20 @@ class Audience:
 
     processes: Sequence[tuple[multiprocessing.process.BaseProcess, Connection]]
 
-    def outcome(self) -> Outcome:
-        """Wait for all groups to end; what they saw together."""
+    def round(self) -> Outcome:
+        """Wait for the end of a round; what all groups saw in it together."""
         total = Outcome()
-        for process, results in self.processes:
+        for _, results in self.processes:
             total.add(results.recv())
-            process.join()
         total.lateness.sort()
         total.playlist_lateness.sort()
+        return total
+
+    def outcome(self) -> Outcome:
+        """Wait for the end of the last round; what all groups saw in it together."""
+        total = self.round()
+        for process, _ in self.processes:
+            process.join()
         return total
 
 
@@ -297,14 +311,30 @@ def gather(
     """Start viewers of ``paths`` in ``groups`` processes: they watch for ``seconds`` after warming
     up. ``folder`` holds the rendition's part files.
     """
-    context = multiprocessing.get_context("spawn")
     begin = time.time() + warm_up_s
+    return gather_rounds(address, paths, groups, begin, (begin + seconds,), folder)
+
+
+def gather_rounds(
+    address: tuple[str, int],
+    paths: Sequence[str],
+    groups: int,
+    begin: float,
+    ends: Sequence[float],
+    folder: Path,
+    stay_s: float = 0.0,
+) -> Audience:
+    """Start viewers of ``paths`` in ``groups`` processes: they watch now, and say at each of ``ends`` what
+    they saw since the one before, first since ``begin``. Unix seconds. They leave ``stay_s`` after the last.
+    """
+    context = multiprocessing.get_context("spawn")
     started = []
     for group in range(groups):
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(
             target=_watch,
-            args=(theirs, address, list(paths[group::groups]), begin, begin + seconds, folder),
+            args=(theirs, address, list(paths[group::groups]), begin, ends, stay_s, folder),
+            daemon=True,
         )
         process.start()
         started.append((process, ours))
@@ -316,10 +346,12 @@ def _watch(
     address: tuple[str, int],
     paths: Sequence[str],
     begin: float,
-    end: float,
+    ends: Sequence[float],
+    stay_s: float,
     folder: Path,
 ) -> None:
-    results.send(Crowd(address, paths, by_file_time(folder)).watch(begin, end))
+    for outcome in Crowd(address, paths, by_file_time(folder)).watch(begin, ends, stay_s):
+        results.send(outcome)
 
 
 def percentile(figures: Sequence[float], share: float) -> float:
