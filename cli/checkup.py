@@ -136,7 +136,7 @@ def backups(layout: Layout, chosen: Settings, *, running: bool) -> Finding:
             return Finding(Verdict.GOOD, "Backups", f"go to {chosen.backup_place}")
         return Finding(Verdict.ADVICE, "Backups", "none are taken by themselves", mend)
     try:
-        last = asyncio.run(last_backup(layout.run))
+        last = asyncio.run(last_backup(chosen.database_url))
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         return Finding(Verdict.ADVICE, "Backups", f"the database does not say: {error}")
     if last.taken is None:

@@ -64,7 +64,9 @@ def parser() -> argparse.ArgumentParser:
             "write the whole running instance to one archive",
             "cli.backup",
             "FILE is a path, s3://bucket/name or - for standard output. Without it the archive goes to\n"
-            "FOOTLIGHT_BACKUP_PLACE under a dated name, and old ones there are removed.",
+            "FOOTLIGHT_BACKUP_PLACE under a dated name, and old ones there are removed.\n"
+            "With --scheduled it takes one whenever it is due until it is stopped: for containers and\n"
+            "systemd; `up` does it itself.",
         )
     )
     _restore(
@@ -177,6 +179,13 @@ def _backup(backup: argparse.ArgumentParser) -> None:
         "(default: FOOTLIGHT_BACKUP_OBJECTS, copy)",
     )
     _passphrase(backup, "encrypt with the passphrase in its first line")
+    backup.add_argument(
+        "--scheduled",
+        action="store_const",
+        dest="module",
+        const="cli.scheduled",
+        help="for ever, every FOOTLIGHT_BACKUP_INTERVAL_HOURS; without FILE",
+    )
 
 
 def _restore(restore: argparse.ArgumentParser) -> None:

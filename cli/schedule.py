@@ -1,4 +1,4 @@
-"""`up` takes a backup whenever one is due."""
+"""A backup is taken whenever one is due: by `up`, or by `footlight backup --scheduled` (cli.scheduled)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import asyncpg
 
-from cli.servers import DATABASE
-from cli.supervisor import CommandFailed, Report
+from cli.supervisor import CommandFailed
 from core.settings import Settings
 
 #: After one that failed.
@@ -36,15 +34,24 @@ def due(last: Last, interval: timedelta) -> datetime:
     return last.tried + (min(RETRY, interval) if failed else interval)
 
 
+class NotTaken(Exception):
+    """A backup that was due could not be taken; the message says why."""
+
+
+Said = Callable[[str], None]
+#: What keeps a backup from being taken now, and may be gone later.
+PASSING = (CommandFailed, NotTaken, OSError, TimeoutError, asyncpg.PostgresError)
+
+
 @asynccontextmanager
 async def backups_taken(
-    settings: Settings, run: Path, take: Callable[[], Awaitable[None]], say: Report
+    settings: Settings, take: Callable[[], Awaitable[None]], said: Said, failed: Said
 ) -> AsyncIterator[None]:
-    """While the block lasts backups are taken as the settings say; `run` has PostgreSQL's socket."""
+    """While the block lasts backups are taken as the settings say."""
     if not settings.backup_place:
         yield
         return
-    keeper = asyncio.create_task(_keep(settings, run, take, say), name="backups")
+    keeper = asyncio.create_task(keep_taking(settings, take, said, failed), name="backups")
     try:
         yield
     finally:
@@ -52,29 +59,30 @@ async def backups_taken(
         await asyncio.gather(keeper, return_exceptions=True)
 
 
-async def _keep(
-    settings: Settings, run: Path, take: Callable[[], Awaitable[None]], say: Report
+async def keep_taking(
+    settings: Settings, take: Callable[[], Awaitable[None]], said: Said, failed: Said
 ) -> None:
+    """Take one whenever it is due, for ever. What fails is told and tried again."""
     interval = timedelta(hours=settings.backup_interval_hours)
     while True:
         try:
-            wait = due(await last_backup(run), interval) - datetime.now(UTC)
+            wait = due(await last_backup(settings.database_url), interval) - datetime.now(UTC)
             if wait > timedelta():
                 # Looked at again now and then: one may be taken by hand meanwhile.
                 await asyncio.sleep(min(wait, RETRY).total_seconds())
                 continue
             await take()
-            say("Backup", f"taken, in {settings.backup_place}")
-        except (CommandFailed, OSError, TimeoutError, asyncpg.PostgresError) as problem:
-            say("Backup", f"failed: {problem}; log: backup.log")
+            said(settings.backup_place)
+        except PASSING as problem:
+            failed(str(problem) or type(problem).__name__)
             await asyncio.sleep(min(RETRY, interval).total_seconds())
 
 
-async def last_backup(run: Path) -> Last:
+async def last_backup(database_url: str) -> Last:
     """What the table says. Raises OSError, TimeoutError or PostgresError."""
-    connection = await asyncpg.connect(
-        host=str(run), user=DATABASE, database=DATABASE, timeout=_ASKED_S
-    )
+    # SQLAlchemy's form of it, and asyncpg's.
+    url = database_url.replace("postgresql+asyncpg:", "postgresql:", 1)
+    connection = await asyncpg.connect(url.replace("?ssl=", "?sslmode="), timeout=_ASKED_S)
     try:
         row = await connection.fetchrow(
             "select max(ended_at) filter (where error is null) as taken, max(ended_at) as tried from backups"

@@ -22,7 +22,16 @@ DOCUMENT, EXAMPLE = SOURCE / "docs/configuration.md", SOURCE / ".env.example"
 WIDTH = 100
 # What docker-compose.yml alone reads: variable, default, meaning.
 CONTAINERS = (
-    ("COMPOSE_PROFILES", "", "What runs: `small` or `all`, and beside it `tls` and `acme`."),
+    (
+        "COMPOSE_PROFILES",
+        "",
+        "What runs: `small` or `all`, and beside it `backup`, `tls` and `acme`.",
+    ),
+    (
+        "FOOTLIGHT_IMAGES",
+        "footlight",
+        "Where images come from, such as `ghcr.io/somebody/footlight`; the names of those built here.",
+    ),
     ("FOOTLIGHT_VERSION", "local", "Tag of the images; `local` are those that were built here."),
     (
         "LISTEN_ADDRESS",
@@ -36,7 +45,11 @@ CONTAINERS = (
     ("IRC_PORT", "6667", "Port of chat over IRC."),
     ("IRC_TLS_PORT", "6697", "The same over TLS; wants FOOTLIGHT_IRC_TLS_LISTEN=0.0.0.0:6697."),
     ("TLS_FOLDER", "tls", "A folder with certificates, or the volume in which ACME keeps them."),
-    ("BACKUP_FOLDER", "backup", "A folder for backups, or a volume."),
+    (
+        "BACKUP_FOLDER",
+        "backup",
+        "A folder for backups, of user 10001, or a volume; `/backup` inside.",
+    ),
     ("LIVE_SIZE", "2g", "Memory for the live window of all streams."),
     ("INGEST_MEMORY", "4g", "Most memory for `ingest`, the live window and its encoders included."),
     ("WORKER_MEMORY", "4g", "Most memory for `recorder`, and for each `worker`."),

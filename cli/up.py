@@ -234,7 +234,12 @@ class Instance:
             data = ("--data", str(self.layout.data))
             await self._command("Backup", "backup", *data, log="backup")
 
-        return backups_taken(self.services.settings(), self.layout.run, take, say)
+        return backups_taken(
+            self.services.settings(),
+            take,
+            lambda place: say("Backup", f"taken, in {place}"),
+            lambda problem: say("Backup", f"failed: {problem}; log: backup.log"),
+        )
 
     async def _command(self, title: str, *arguments: str, log: str = "setup") -> None:
         """Run a command of this CLI with the instance's settings, to its end. Nobody who watches waits for

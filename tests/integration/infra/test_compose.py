@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 
 from cli.settings_docs import CONTAINERS, EXAMPLE
+from core.instance_settings import InstanceSettings
 from core.settings import PREFIX, Settings
 from tests.compose_kit import (
     FILE,
@@ -32,7 +33,8 @@ SCHEMA = Path(__file__).with_name("compose-spec.json")
 SERVICES: dict[str, dict[str, Any]] = raw()["services"]
 EVERY = pytest.mark.parametrize("name", SERVICES)
 # Nothing asks after these: one holds a network and does nothing, the others serve no HTTP.
-WITHOUT_CHECK = {"ingest-network", "tls", "certificate"}
+WITHOUT_CHECK = {"ingest-network", "tls", "certificate", "backup"}
+IMAGES = "${FOOTLIGHT_IMAGES:-footlight}/"
 PUBLIC = {
     "edge": {"8080", "8443"},
     "chat": {"6667"},
@@ -85,9 +87,41 @@ def test_container_says_whether_it_is_well(name: str) -> None:
 @EVERY
 def test_image_is_of_a_version(name: str) -> None:
     image = SERVICES[name]["image"]
-    tag = image.partition(":")[2]
-    assert tag == "${FOOTLIGHT_VERSION:-local}" or re.search(r"\d+\.\d+|^\d+-", tag), image
-    assert ("build" in SERVICES[name]) == image.startswith("footlight/")
+    if "build" in SERVICES[name]:
+        assert re.fullmatch(re.escape(IMAGES) + r"[a-z0-9]+:\$\{FOOTLIGHT_VERSION:-local\}", image)
+    else:
+        assert re.search(r"\d+\.\d+|^\d+-", image.partition(":")[2]), image
+
+
+def test_release_builds_every_image_of_ours() -> None:
+    """Under the prefix and the tag that the file asks for."""
+    workflow = (SOURCE / ".github/workflows/release.yml").read_text()
+    built = re.search(
+        r"buildx bake --file docker-compose.yml [^#]+?linux/arm64' ([a-z0-9 ]+)$", workflow, re.M
+    )
+    assert built is not None
+    images = {service["image"] for service in SERVICES.values() if "build" in service}
+    assert {SERVICES[name]["image"] for name in built[1].split()} == images
+    assert 'FOOTLIGHT_IMAGES="ghcr.io/${GITHUB_REPOSITORY,,}"' in workflow
+    assert 'FOOTLIGHT_VERSION="$GITHUB_REF_NAME"' in workflow
+
+
+def test_whoever_joined_a_network_is_started_again_with_it() -> None:
+    for service in SERVICES.values():
+        holder = service.get("network_mode", "").removeprefix("service:")
+        if holder:
+            assert service["depends_on"][holder]["restart"] is True
+
+
+@pytest.mark.parametrize("profile", ["small", "all"])
+def test_nothing_that_admins_may_change_is_fixed(profile: str) -> None:
+    """A variable that is set fixes its setting: the file sets what has to be, and leaves the rest to the UI."""
+    env = variables_of(make_env(profile))
+    for service in filled(profile)["services"].values():
+        given = environment(service, env)
+        fixed = {f"{PREFIX}{name.upper()}" for name in InstanceSettings.model_fields} & given.keys()
+        assert not fixed
+        assert f"{PREFIX}STREAMING_OPEN" not in given
 
 
 def test_only_public_ports_are_published() -> None:
@@ -160,7 +194,7 @@ def test_made_env_has_what_is_asked_for(profile: str) -> None:
 @EVERY
 def test_settings_of_ours_are_settings(name: str) -> None:
     """A mistyped name would be ignored, and the default taken."""
-    ours = SERVICES[name]["image"].startswith("footlight/")
+    ours = SERVICES[name]["image"].startswith(IMAGES)
     for variable in SERVICES[name].get("environment", {}) if ours else ():
         if variable.startswith(PREFIX):
             assert variable.removeprefix(PREFIX).lower() in Settings.model_fields
@@ -172,6 +206,7 @@ def test_secrets_go_where_they_are_needed() -> None:
         name for name, service in SERVICES.items() if environment(service, env).keys() & env.keys()
     }
     ours = {"migrate", "api", "chat", "ingest", "recorder", "worker", "edge", "certificate"}
+    ours |= {"backup"}
     assert holders == ours
 
 

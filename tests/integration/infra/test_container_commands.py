@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shlex
 import socket
 import subprocess
@@ -202,6 +203,23 @@ async def test_redis_wants_its_password(here: Machine) -> None:
     port = here.port("redis", 6379)
     assert not await redis_answers(f"redis://127.0.0.1:{port}/0")
     assert await redis_answers(f"redis://:{here.env['REDIS_PASSWORD']}@127.0.0.1:{port}/0")
+
+
+def test_backups_are_taken(here: Machine) -> None:
+    """The first one is due at once."""
+    folder = here.root / "volumes/backup"
+    process = here.start("backup")
+
+    def noted() -> bool:
+        return '"backup_taken"' in process.text()
+
+    try:
+        eventually(noted, within_s=60, what="a backup")
+    except AssertionError as late:
+        raise AssertionError(f"{late}; it said:\n{process.text()[-4000:]}") from None
+    [name] = [path.name for path in folder.iterdir()]
+    assert re.fullmatch(r"footlight-\d{8}T\d{6}Z\.tar", name)
+    assert here.stop("backup") == 0
 
 
 @pytest.mark.long  # as long as its interval of 15 s
