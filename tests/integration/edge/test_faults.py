@@ -13,6 +13,7 @@ import time
 import aiohttp
 import pytest
 
+from tests.faults.table import Report
 from tests.harness import eventually, eventually_async
 from tests.integration.edge.crowd import Crowd
 from tests.integration.edge.nginx import Edge, running_edge
@@ -181,7 +182,7 @@ def median_of_answers(edge: Edge) -> float:
     return sorted(times)[100]
 
 
-async def test_slow_loris(edge: Edge) -> None:
+async def test_slow_loris(edge: Edge, report: Report) -> None:
     """A thousand connections that never finish their request, sent a byte at a time."""
     await live(edge)
     before = median_of_answers(edge)
@@ -190,12 +191,17 @@ async def test_slow_loris(edge: Edge) -> None:
         for letter in b"GET /live/ann":
             for client in crowd:
                 client.send(bytes([letter]))
-        assert median_of_answers(edge) < before + 0.02
+        after = median_of_answers(edge)
+        assert after < before + 0.02
         deadline = time.monotonic() + 12
         # None of them lives longer than the time for a header, whatever it keeps sending.
         for client in crowd:
             client.settimeout(max(0.1, deadline - time.monotonic()))
         assert await asyncio.to_thread(lambda: all(_gone(client) for client in crowd))
+        remark = (
+            f"a playlist took {after * 1000:.0f} ms instead of {before * 1000:.0f}; all dropped"
+        )
+        report(16, "edge: 1000 slow-loris connections", remark=remark)
     finally:
         for client in crowd:
             client.close()
@@ -210,7 +216,7 @@ def _gone(client: socket.socket) -> bool:
     return True
 
 
-async def test_slow_readers() -> None:
+async def test_slow_readers(report: Report) -> None:
     """Hundreds of clients that ask for a large segment and do not read it."""
     async with running_edge() as edge:
         await live(edge)
@@ -229,12 +235,19 @@ async def test_slow_readers() -> None:
                 return await writing(edge) >= 300
 
             await eventually_async(all_sending, what="300 slow readers")
-            assert median_of_answers(edge) < before + 0.02
+            after = median_of_answers(edge)
+            assert after < before + 0.02
             # 8 MB each would be 2.4 GB: what is not read stays in the file.
-            assert sum(_resident(pid) for pid in edge.nginx.workers()) - memory < 50 << 20
+            grown = sum(_resident(pid) for pid in edge.nginx.workers()) - memory
+            assert grown < 50 << 20
             await eventually_async(
                 lambda: _few_left(edge), within_s=20, what="slow readers dropped"
             )
+            remark = (
+                f"a playlist took {after * 1000:.0f} ms instead of {before * 1000:.0f}; "
+                f"{grown / 1e6:.0f} MB more; all dropped"
+            )
+            report(16, "edge: 300 slow readers of 8 MB", remark=remark)
         finally:
             for client in crowd:
                 client.close()

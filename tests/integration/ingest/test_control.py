@@ -16,6 +16,7 @@ from bench.stage import Channel
 from tests.e2e.rtmp import Connection, Rejected
 from tests.e2e.samples import Recipe, Sample
 from tests.e2e.stage import Stage, Streamer, start_stage, state_of
+from tests.faults.table import Report
 from tests.harness import eventually_async
 from tests.integration.ingest.conftest import Push
 
@@ -213,9 +214,10 @@ async def test_metrics(stage: Stage, sample: Sample) -> None:
         assert found["footlight_ingest_media_bytes"] > 0
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(150)
 async def test_a_full_media_folder_refuses_and_publishes_nothing_empty(
-    tmp_path_factory: pytest.TempPathFactory, noise: Path, push: Push
+    tmp_path_factory: pytest.TempPathFactory, noise: Path, push: Push, report: Report
 ) -> None:
     """A small quota and a large stream: no new stream first, then an end with its reason."""
     data = tmp_path_factory.mktemp("full") / "data"
@@ -242,3 +244,5 @@ async def test_a_full_media_folder_refuses_and_publishes_nothing_empty(
             sizes = [p.stat().st_size for p in (small.media / live["session"]).rglob("*.m4s")]
             assert sizes and min(sizes) > 0
             assert sum(sizes) < 16 * 1024 * 1024
+        remark = "its stream ended with the reason, a new one was refused; no empty file"
+        report(11, "the media folder's quota is used up", remark=remark)
