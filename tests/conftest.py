@@ -22,7 +22,11 @@ from playwright.async_api import Browser, async_playwright
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from cli.toolchain import Toolchain
-from tests.faults.table import pytest_terminal_summary, report  # noqa: F401 (a hook, a fixture)
+from tests.faults.table import (  # noqa: F401 (a hook, and fixtures)
+    pytest_terminal_summary,
+    report,
+    strained_by,
+)
 from tests.harness import RunningInstance, RunningServers, start_instance
 
 # What `./footlight` tells the programs that it starts; everything else with our prefix is a setting.
@@ -126,8 +130,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where the whole suite has to pass (CI=true) a test that skips itself has failed."""
-    report = yield
-    if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} skipped itself: {report.longrepr}"
-    return report
+    found = yield
+    if os.environ.get("CI") == "true" and found.skipped and not hasattr(found, "wasxfail"):
+        found.outcome = "failed"
+        found.longrepr = f"{item.nodeid} skipped itself: {found.longrepr}"
+    return found

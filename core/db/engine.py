@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import (
 from core.errors import Unavailable
 from core.settings import Settings
 
-# Classes of SQLSTATE that mean "not now" rather than "wrong": connection exceptions, insufficient
-# resources, operator intervention (a server that shuts down or starts), lock not available.
-_PASSING = ("08", "53", "57", "55P03")
+# Classes of SQLSTATE that mean "not now" rather than "wrong": connection exceptions, transactions that
+# gave way to another one (deadlocks), insufficient resources, operator intervention (a server that
+# shuts down or starts), lock not available.
+_PASSING = ("08", "40", "53", "57", "55P03")
 
 
 class Database:

@@ -56,6 +56,16 @@ def report(request: pytest.FixtureRequest) -> Report:
     return add
 
 
+@pytest.fixture
+def strained_by(request: pytest.FixtureRequest) -> Callable[[Strain], None]:
+    """For tests that are a load themselves: `strained_by(Strain(…))`."""
+
+    def add(strain: Strain) -> None:
+        request.node.user_properties.append((STRAIN, asdict(strain)))
+
+    return add
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The table of what was measured."""
     # The load is counted when a test is over: only the report on its teardown has all.
@@ -96,8 +106,8 @@ def _cells(line: Line, strain: Strain | None) -> tuple[str, ...]:
         line.fault,
         "" if line.recovered_s is None else f"{line.recovered_s:.2f} s",
         "" if line.lost is None else str(line.lost),
-        "" if strain is None else f"{strain.missed} of {strain.said}",
-        "" if strain is None else f"{strain.failed} of {strain.asked}",
+        f"{strain.missed} of {strain.said}" if strain is not None and strain.said else "",
+        f"{strain.failed} of {strain.asked}" if strain is not None and strain.asked else "",
         line.remark,
     )
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ from tests.e2e.samples import Sample
 from tests.e2e.stage import Stage, Streamer, start_stage, state_of
 from tests.faults.conftest import Report
 from tests.faults.live import live
+from tests.faults.table import Strain
 from tests.harness import SOURCE, eventually_async
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -81,7 +83,10 @@ async def heard(stage: Stage, channel: str) -> list[str]:
 
 
 async def test_21_backup_wipe_restore(
-    tmp_path_factory: pytest.TempPathFactory, sample: Sample, report: Report
+    tmp_path_factory: pytest.TempPathFactory,
+    sample: Sample,
+    report: Report,
+    strained_by: Callable[[Strain], None],
 ) -> None:
     """Taken while one channel is live: logins, keys, a video picture by picture and the chat are back; what
     was recorded of the broadcast that ran became its video.
@@ -117,6 +122,7 @@ async def test_21_backup_wipe_restore(
         ready_s = time.monotonic() - began
         assert (await recorded(stage, int(video["id"]))).numbers == pictures
         assert await heard(stage, first.channel.login) == SAID
+        strained_by(Strain(said=len(SAID), missed=0, asked=0, failed=0))
         await log_in(stage, "viewer")
         cut = await ready_video(stage, ran.login)
         found = (await recorded(stage, int(cut["id"]))).numbers

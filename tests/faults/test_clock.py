@@ -28,6 +28,7 @@ from tests.e2e.samples import Sample
 from tests.e2e.stage import Stage, settings, state_of
 from tests.faults.conftest import Report
 from tests.faults.live import live
+from tests.faults.table import Strain
 from tests.harness import RunningInstance, eventually, start_instance
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
@@ -129,7 +130,10 @@ async def _ready(specs: list[ProcessSpec]) -> bool:
 
 
 async def test_17_clock_jumps(
-    shifted: tuple[Stage, SetClock], sample: Sample, report: Report
+    shifted: tuple[Stage, SetClock],
+    sample: Sample,
+    report: Report,
+    strained_by: Callable[[Strain], None],
 ) -> None:
     stage, set_clock = shifted
     async with live(stage, sample) as running, httpx.AsyncClient(base_url=stage.http) as client:
@@ -174,10 +178,13 @@ async def test_17_clock_jumps(
         # Playlists give times of day: those of one broadcast follow each other all the same.
         assert (outcome.findings, outcome.discontinuities, outcome.dropped) == ([], 1, 0)
         await stage.broadcasts(login, ("ended", "stopped"))
+        source = running.source
+        asked = len(source.playlists) + len(source.deltas) + len(source.files)
+        strained_by(Strain(said=0, missed=0, asked=asked, failed=len(source.failures)))
         report(
             17,
             "our clocks + 1 h, then − 2 h",
-            lost=0,
+            lost=outcome.lost,
             remark="stream, grace window and new logins untouched",
         )
 

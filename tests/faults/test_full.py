@@ -22,22 +22,20 @@ from tests.harness import eventually_async
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
-#: Every table and index of ours, moved at once.
-MOVE = """
-do $$ declare it record; begin
-    for it in select c.oid::regclass as name, c.relkind from pg_class c
-        where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'i')
-    loop
-        execute format('alter %s %s set tablespace {to}',
-            case it.relkind when 'r' then 'table' else 'index' end, it.name);
-        if it.relkind = 'r' then
-            execute format('alter table %s {fill}', it.name);
-        end if;
-    end loop;
-end $$
+#: Every table and index of ours.
+OURS = """
+select c.oid::regclass::text as name, c.relkind = 'r' as is_table from pg_class c
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'i')
 """
-#: A new row does not fit beside others: it needs a page of its own, and that the disk.
-PACKED, LOOSE = "reset (fillfactor)", "set (fillfactor = 10)"
+
+
+async def _move(stage: Stage, to: str, filling: str) -> None:
+    """Have all of them in another place, one after the other: together they would lock each other out."""
+    for each in await stage.rows(OURS):
+        kind = "table" if each["is_table"] else "index"
+        await stage.rows(f"alter {kind} {each['name']} set tablespace {to}")
+        if each["is_table"]:
+            await stage.rows(f"alter table {each['name']} {filling}")
 
 
 @contextlib.asynccontextmanager
@@ -48,10 +46,11 @@ async def _small_database(stage: Stage) -> AsyncIterator[None]:
     small = stage.instance.data.with_name("small")
     await stage.rows(f"create tablespace small location '{small}'")
     try:
-        await stage.rows(MOVE.format(to="small", fill=LOOSE))
+        # A new row does not fit beside others: it needs a page of its own, and that the disk.
+        await _move(stage, "small", "set (fillfactor = 10)")
         yield
     finally:
-        await stage.rows(MOVE.format(to="pg_default", fill=PACKED))
+        await _move(stage, "pg_default", "reset (fillfactor)")
         await stage.rows("drop tablespace small")
 
 
