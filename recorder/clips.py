@@ -202,7 +202,7 @@ class Clips:
             raise
         taken = time.monotonic() - began
         self._seconds.observe(taken)
-        log.info("clip_made", clip=clip_id, video=video.id, seconds=round(taken, 3))
+        log.info("clip_made", clip_id=clip_id, video_id=video.id, seconds=round(taken, 3))
         return clip_id
 
     async def _made_before(self, clip_id: str) -> bool:

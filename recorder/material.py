@@ -230,7 +230,7 @@ class Materials:
             )
         except Unavailable as error:
             # Without ingest nothing is added to it either.
-            log.warning("open_segment_unknown", video=video.id, reason=error.message)
+            log.warning("open_segment_unknown", video_id=video.id, reason=error.message)
             return [], -1
         folder = self._media / str(video.session) / SOURCE
         found: list[Any] = answer["segments"]

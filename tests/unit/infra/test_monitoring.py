@@ -78,6 +78,22 @@ def test_every_alert_says_what_to_do_and_is_tested() -> None:
         assert f'alertname="{name}"' in tried, f"{name} is not tried"
 
 
+def test_ids_in_logs_are_searched_by_and_are_no_labels() -> None:
+    pipeline = (ROOT / "infra" / "loki" / "pipeline.alloy").read_text()
+
+    def fields(stage: str) -> set[str]:
+        block = re.search(stage + r" \{\s*\w+ = \{([^}]*)\}", pipeline)
+        assert block is not None, stage
+        return set(re.findall(r"(\w+) =", block[1]))
+
+    ids = fields("stage.structured_metadata")
+    assert {"request_id", "session", "channel_id"} <= ids
+    assert fields("stage.labels") == {"service", "level"}
+    assert fields("stage.json") == {"service", "level", "time", *ids}
+    logs = RUNBOOKS.read_text().partition("## Logs")[2].partition("# Runbooks")[0]
+    assert {name for name in ids if f"`{name}`" not in logs} == set()
+
+
 def test_every_process_has_a_port_of_its_own() -> None:
     names = ["edge", "api", "ingest", "recorder", "worker", "chat", "chat-2", "chat-64"]
     found = targets(9100, names)
