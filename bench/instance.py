@@ -53,11 +53,16 @@ class Instance:
 
 
 @contextlib.asynccontextmanager
-async def running_instance(settings: Mapping[str, str]) -> AsyncIterator[Instance]:
-    """Run `up` with further ``FOOTLIGHT_`` settings until the block is left; its terminal text is shown if it fails."""
+async def running_instance(
+    settings: Mapping[str, str], kept: Path | None = None
+) -> AsyncIterator[Instance]:
+    """Run `up` with further ``FOOTLIGHT_`` settings until the block is left; its terminal text is shown if it fails.
+
+    Its data are removed afterwards, unless they are in the folder `kept`.
+    """
     taken: set[int] = set()
     with tempfile.TemporaryDirectory(prefix="footlight-bench-") as folder:
-        data = Path(folder) / "data"
+        data = kept or Path(folder) / "data"
         output = Path(folder) / "up.out"
         ports = ("--http-port", str(free_port(taken)), "--rtmp-port", str(free_port(taken)))
         with output.open("wb") as terminal:

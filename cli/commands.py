@@ -15,7 +15,9 @@ Footlight: your own live-streaming site. OBS in, browsers out, less than a secon
 """
 # Their arguments belong to another program and are passed on as they are.
 PASSED_ON = ("test", "bench")
-BENCHMARKS = ("latency", "start", "edge", "ingest", "chat", "api", "vod", "floods", "soak")
+BENCHMARKS = (
+    "latency", "start", "edge", "ingest", "chat", "api", "vod", "floods", "soak", "backup",
+)  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:
