@@ -71,3 +71,23 @@ def test_systemd_takes_them(tmp_path: Path) -> None:
     )
     about_ours = [line for line in run.stderr.splitlines() if "footlight" in line]
     assert not about_ours, run.stderr
+
+
+def test_commands_get_the_settings_of_the_units(tmp_path: Path) -> None:
+    """The script in the admin's path, with folders of the test's, and without becoming somebody else."""
+    program = tmp_path / "python"
+    program.write_text('#!/bin/sh\necho "$PWD $FOOTLIGHT_INSTANCE_NAME $FOOTLIGHT_SECRET_KEY $*"\n')
+    program.chmod(0o755)
+    (tmp_path / "footlight.env").write_text('FOOTLIGHT_INSTANCE_NAME="Two words"\n')
+    (tmp_path / "secret_key").write_text("secret\n")
+    text = (UNITS / "command").read_text()
+    text, dropped = re.subn(r"setpriv .* --no-new-privs ", "", text)
+    assert dropped == 1
+    for there in (PYTHON, "/opt/footlight/source"):
+        text = text.replace(there, str(program if there == PYTHON else tmp_path))
+    script = tmp_path / "command"
+    script.write_text(text.replace("/etc/footlight/", f"{tmp_path}/"))
+    run = subprocess.run(
+        ["sh", script, "admin", "create-user"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == f"{tmp_path} Two words secret -m cli admin create-user\n"
