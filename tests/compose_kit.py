@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,17 @@ def make_env(profile: str) -> str:
     return subprocess.check_output([SOURCE / "infra/docker/make-env", profile], text=True)
 
 
+@cache
 def raw() -> dict[str, Any]:
-    """The file with its anchors followed, and nothing filled in."""
+    """The file with its anchors followed, and nothing filled in. Nobody changes it."""
     content: dict[str, Any] = yaml.safe_load(FILE.read_text())
+    return content
+
+
+@cache
+def filled(profile: str = "all") -> dict[str, Any]:
+    """The file as somebody has it who made a new .env. Nobody changes it."""
+    content: dict[str, Any] = interpolate(raw(), variables_of(make_env(profile)))
     return content
 
 

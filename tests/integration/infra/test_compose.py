@@ -20,6 +20,7 @@ from tests.compose_kit import (
     VARIABLE,
     Missing,
     environment,
+    filled,
     interpolate,
     make_env,
     mounts,
@@ -41,11 +42,6 @@ PUBLIC = {
     "ingest-network": {"1935", "1936", "6697"},
     "grafana": {"3000"},
 }
-
-
-def filled(profile: str = "all") -> dict[str, Any]:
-    content: dict[str, Any] = interpolate(raw(), variables_of(make_env(profile)))
-    return content
 
 
 def test_file_is_as_the_specification_says() -> None:
