@@ -51,8 +51,6 @@ PASSING_S = 20.0
 GRACE_S = 5.0
 #: Ports for the metrics: edge, api, ingest, recorder, worker, chat.
 PORTS = 6
-#: So long viewers stay for what is looked up after a round.
-STAY_S = 5.0
 
 
 @dataclass
@@ -163,7 +161,7 @@ class Soak:
             state = await channel.state()
             paths = await new_playlists(self.instance.http, channel.login, "source", each)
             folder = media / str(state["session"]) / "source"
-            found.append(gather_rounds(self.address, paths, 1, begin, ends, folder, STAY_S))
+            found.append(gather_rounds(self.address, paths, 1, begin, ends, folder))
         return found
 
     async def _watched(self, audiences: list[Audience]) -> tuple[list[float], int, list[str]]:

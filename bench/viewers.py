@@ -30,6 +30,8 @@ _RECEIVE_BUFFER = 1 << 20
 # Edge-triggered: every read takes all there is, so nothing needs to be looked at twice.
 _READABLE = select.EPOLLIN | select.EPOLLET
 _REMEMBERED = 500
+# So long those stay who last.
+STAY_S = 5.0
 
 
 @dataclass
@@ -105,9 +107,10 @@ class _Connection:
 
 
 class _Viewer:
-    __slots__ = ("base", "media", "newest", "query", "reload", "waiting")
+    __slots__ = ("base", "media", "newest", "path", "query", "reload", "waiting")
 
     def __init__(self, address: tuple[str, int], path: str) -> None:
+        self.path = path
         base, _, playback = path.partition("index.m3u8?")
         self.base = f"GET {base}".encode()
         self.query = f"GET {base}index.m3u8?{playback}".encode()
@@ -118,11 +121,22 @@ class _Viewer:
 
 
 class Crowd:
-    """The viewers of one process; ``paths`` are their media playlists' paths, playback id included."""
+    """The viewers of one process; ``paths`` are their media playlists' paths, playback id included.
+
+    Who sees an error gives up. ``lasting`` ones begin anew, as a page does that is loaded again, and stay for
+    a moment after the last round.
+    """
 
     def __init__(
-        self, address: tuple[str, int], paths: Sequence[str], published: Published
+        self,
+        address: tuple[str, int],
+        paths: Sequence[str],
+        published: Published,
+        lasting: bool = False,
     ) -> None:
+        self._address = address
+        self._lasting = lasting
+        self._returning: dict[str, _Viewer] = {}
         self._poll = select.epoll()
         self._published = published
         self._times: dict[str, float | None] = {}
@@ -131,27 +145,31 @@ class Crowd:
         self._buffer = bytearray(1 << 20)
         self._counting = False
         self._outcome = Outcome(viewers=len(paths))
-        self._viewers = [_Viewer(address, path) for path in paths]
-        for viewer in self._viewers:
-            for connection in (viewer.reload, viewer.media):
-                self._connections[connection.socket.fileno()] = connection
-                self._poll.register(connection.socket, _READABLE)
+        self._paths = paths
 
-    def watch(self, begin: float, ends: Sequence[float], stay_s: float = 0.0) -> Iterator[Outcome]:
+    def _enter(self, path: str) -> None:
+        viewer = _Viewer(self._address, path)
+        for connection in (viewer.reload, viewer.media):
+            self._connections[connection.socket.fileno()] = connection
+            self._poll.register(connection.socket, _READABLE)
+        viewer.reload.socket.send(viewer.query + _HEADERS)
+
+    def watch(self, begin: float, ends: Sequence[float]) -> Iterator[Outcome]:
         """Watch in rounds that end at ``ends``: an outcome each, of what arrived from ``begin`` or the
-        round before on. Unix seconds. Nobody leaves for ``stay_s`` after the last.
+        round before on. Unix seconds.
         """
-        for viewer in self._viewers:
-            viewer.reload.socket.send(viewer.query + _HEADERS)
+        for path in self._paths:
+            self._enter(path)
         self._until(begin)
         self._counting = True
         for end in ends:
             cpu = time.process_time()
             self._until(end)
-            outcome, self._outcome = self._outcome, Outcome(viewers=len(self._viewers))
+            outcome, self._outcome = self._outcome, Outcome(viewers=len(self._paths))
             outcome.cpu_s = time.process_time() - cpu
             yield outcome
-        self._until(ends[-1] + stay_s)
+        if self._lasting:
+            self._until(ends[-1] + STAY_S)
         for connection in self._connections.values():
             connection.socket.close()
         self._poll.close()
@@ -164,6 +182,13 @@ class Crowd:
                     self._receive(connection)
                 except (OSError, ValueError) as error:
                     self._give_up(connection, repr(error))
+            # Only now, when no event is left that could be of an old socket with the number of a new one.
+            for viewer in list(self._returning.values()):
+                viewer.reload.socket.close()
+                viewer.media.socket.close()
+                with contextlib.suppress(OSError):
+                    self._enter(viewer.path)
+                    del self._returning[viewer.path]
 
     def _receive(self, connection: _Connection) -> None:
         if connection.left:
@@ -263,6 +288,8 @@ class Crowd:
             # Already gone when both of a viewer's connections fail in one round.
             with contextlib.suppress(OSError, ValueError):
                 self._poll.unregister(each.socket)
+        if self._lasting:
+            self._returning[connection.viewer.path] = connection.viewer
 
 
 def by_file_time(folder: Path) -> Published:
@@ -312,7 +339,7 @@ def gather(
     up. ``folder`` holds the rendition's part files.
     """
     begin = time.time() + warm_up_s
-    return gather_rounds(address, paths, groups, begin, (begin + seconds,), folder)
+    return gather_rounds(address, paths, groups, begin, (begin + seconds,), folder, lasting=False)
 
 
 def gather_rounds(
@@ -322,10 +349,10 @@ def gather_rounds(
     begin: float,
     ends: Sequence[float],
     folder: Path,
-    stay_s: float = 0.0,
+    lasting: bool = True,
 ) -> Audience:
     """Start viewers of ``paths`` in ``groups`` processes: they watch now, and say at each of ``ends`` what
-    they saw since the one before, first since ``begin``. Unix seconds. They leave ``stay_s`` after the last.
+    they saw since the one before, first since ``begin``. Unix seconds.
     """
     context = multiprocessing.get_context("spawn")
     started = []
@@ -333,7 +360,7 @@ def gather_rounds(
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(
             target=_watch,
-            args=(theirs, address, list(paths[group::groups]), begin, ends, stay_s, folder),
+            args=(theirs, address, list(paths[group::groups]), begin, ends, folder, lasting),
             daemon=True,
         )
         process.start()
@@ -347,10 +374,10 @@ def _watch(
     paths: Sequence[str],
     begin: float,
     ends: Sequence[float],
-    stay_s: float,
     folder: Path,
+    lasting: bool,
 ) -> None:
-    for outcome in Crowd(address, paths, by_file_time(folder)).watch(begin, ends, stay_s):
+    for outcome in Crowd(address, paths, by_file_time(folder), lasting).watch(begin, ends):
         results.send(outcome)
 
 
