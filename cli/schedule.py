@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -81,8 +82,8 @@ async def keep_taking(
 async def last_backup(database_url: str) -> Last:
     """What the table says. Raises OSError, TimeoutError or PostgresError."""
     # SQLAlchemy's form of it, and asyncpg's.
-    url = database_url.replace("postgresql+asyncpg:", "postgresql:", 1)
-    connection = await asyncpg.connect(url.replace("?ssl=", "?sslmode="), timeout=_ASKED_S)
+    url = re.sub("([?&])ssl=", r"\1sslmode=", database_url.replace("+asyncpg:", ":", 1))
+    connection = await asyncpg.connect(url, timeout=_ASKED_S)
     try:
         row = await connection.fetchrow(
             "select max(ended_at) filter (where error is null) as taken, max(ended_at) as tried from backups"
