@@ -117,7 +117,7 @@ function Control({
         <TextArea
           {...common}
           rows={5}
-          hint={`${field.hint ?? ''} ${field.max - Array.from(String(input)).length} characters left.`}
+          hint={`${field.hint ?? ''} ${(field.max - Array.from(String(input)).length).toLocaleString('en')} characters left.`}
         />
       );
     case 'choice':

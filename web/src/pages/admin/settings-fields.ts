@@ -231,7 +231,7 @@ export const GROUPS: readonly SettingGroup[] = [
       {
         kind: 'number',
         name: 'chat_join_history',
-        label: 'Messages shown to who enters a room',
+        label: 'Messages shown on entering a room',
         min: 0,
         max: 500,
         whole: true,

@@ -1,5 +1,4 @@
 import { type SubmitEvent, useRef, useState } from 'react';
-import { useLocation } from 'wouter';
 import { admin, type Settings, type SettingsVersion } from '../../api/admin';
 import { ApiError, explain } from '../../api/client';
 import { reloadInstance } from '../../api/instance';
@@ -170,20 +169,17 @@ function LeaveDialog({
   guard: ReturnType<typeof useGuard>;
   onLeave: () => void;
 }) {
-  const [, navigate] = useLocation();
   return (
-    <Dialog open={guard.to !== null} title="Leave without saving?" onClose={guard.stay}>
+    <Dialog open={guard.asked} title="Leave without saving?" onClose={guard.stay}>
       <div className={css.form}>
-        <p>What you changed on this page is not saved yet.</p>
+        <p>What you changed on this page is not saved, and would be lost.</p>
         <div className={own.choices}>
           <Button onClick={guard.stay}>Stay</Button>
           <Button
             look="danger"
             onClick={() => {
-              const { to } = guard;
-              guard.stay();
               onLeave();
-              if (to !== null) navigate(to);
+              guard.leave();
             }}
           >
             Leave

@@ -1,32 +1,69 @@
 import { useEffect, useState } from 'react';
+import { useLocation } from 'wouter';
+
+interface Guard {
+  /** Whether somebody wants to leave. */
+  asked: boolean;
+  /** Not yet. */
+  stay: () => void;
+  /** On to where they wanted to go. What is dirty must be clean by then. */
+  leave: () => void;
+}
 
 /**
- * While `dirty`, ask before the page is left: the browser asks when the tab closes, `to` holds the address of a
- * link of ours that was followed, until `stay` is called or the page goes there.
+ * While `dirty`, ask before the page is left: by a link of ours, or by the browser's back and forward. The
+ * browser itself asks when the tab closes.
  */
-export function useGuard(dirty: boolean): { to: string | null; stay: () => void } {
-  const [to, setTo] = useState<string | null>(null);
+export function useGuard(dirty: boolean): Guard {
+  const [, navigate] = useLocation();
+  const [onward, setOnward] = useState<{ go: () => void } | null>(null);
 
   useEffect(() => {
     if (!dirty) return;
+    const page = location.pathname;
+    let here = location.href;
+
     const onUnload = (event: BeforeUnloadEvent) => event.preventDefault();
+
     function onClick(event: MouseEvent) {
       const link = (event.target as Element | null)?.closest<HTMLAnchorElement>('a[href]');
       const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0;
       if (!link || elsewhere || link.target === '_blank' || link.origin !== location.origin) return;
-      if (link.pathname === location.pathname) return;
+      if (link.pathname === page) return;
       event.preventDefault();
       event.stopPropagation();
-      setTo(link.pathname + link.search + link.hash);
+      const to = link.pathname + link.search + link.hash;
+      setOnward({ go: () => navigate(to) });
     }
+
+    function onMove(event: PopStateEvent) {
+      if (location.pathname === page) {
+        here = location.href;
+        return;
+      }
+      // The browser has gone there already. Its entry stays behind ours, so that leaving is one step back.
+      event.stopImmediatePropagation();
+      history.pushState(null, '', here);
+      setOnward({ go: () => history.back() });
+    }
+
     addEventListener('beforeunload', onUnload);
-    // Before the router hears of it.
+    // Both before the router hears of it.
     document.addEventListener('click', onClick, true);
+    addEventListener('popstate', onMove, true);
     return () => {
       removeEventListener('beforeunload', onUnload);
       document.removeEventListener('click', onClick, true);
+      removeEventListener('popstate', onMove, true);
     };
-  }, [dirty]);
+  }, [dirty, navigate]);
 
-  return { to, stay: () => setTo(null) };
+  return {
+    asked: onward !== null,
+    stay: () => setOnward(null),
+    leave: () => {
+      setOnward(null);
+      onward?.go();
+    },
+  };
 }
