@@ -1,4 +1,5 @@
 import { useId } from 'react';
+import { cx } from '../lib/cx';
 import css from './ui.module.css';
 
 /** Tabs after the ARIA pattern: arrows move and select, only the selected one is a tab stop. */
@@ -7,11 +8,14 @@ export function Tabs<T extends string>({
   tabs,
   value,
   onChange,
+  below = false,
 }: {
   label: string;
   tabs: readonly { value: T; label: string }[];
   value: T;
   onChange: (value: T) => void;
+  /** Below tabs of the page. */
+  below?: boolean;
 }) {
   const base = useId();
   return (
@@ -19,7 +23,7 @@ export function Tabs<T extends string>({
       role="tablist"
       tabIndex={-1}
       aria-label={label}
-      className={css.tabs}
+      className={cx(css.tabs, below && css.subTabs)}
       onKeyDown={(event) => {
         const at = tabs.findIndex((tab) => tab.value === value);
         const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;

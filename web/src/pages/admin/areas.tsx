@@ -1,6 +1,6 @@
 import { type SubmitEvent, useState } from 'react';
 import { Link } from 'wouter';
-import { type Account, admin, type Appeal, type Scope } from '../../api/admin';
+import { type Account, admin, type Appeal, type RunningStream, type Scope } from '../../api/admin';
 import { useSession } from '../../api/session';
 import type { User } from '../../api/types';
 import { usePages } from '../../api/use-pages';
@@ -298,38 +298,66 @@ export function Streams() {
   const streams = usePages('admin-streams', (cursor, signal) => admin.streams({}, cursor, signal), {
     everyMs: EVERY_MS,
   });
+  const [stopping, setStopping] = useState<RunningStream | null>(null);
   return (
-    <List of={streams} label="Running streams" empty="Nobody is live.">
-      {(stream) => (
-        <>
-          <div>
-            <p className={css.title}>
-              <Link href={`/${stream.channel.login}`}>{stream.channel.display_name}</Link>
-              <Pill tone={stream.status === 'live' ? 'live' : 'plain'}>{stream.status}</Pill>
-            </p>
-            <p>{stream.title}</p>
-            <p className={css.faint}>
-              {stream.viewers} watching, {stream.peak_viewers} at most · began{' '}
-              <Ago at={stream.started_at} />
-              {stream.node && ` · ${stream.node}`}
-            </p>
-          </div>
-          <div className={css.buttons}>
-            <Button
-              small
-              look="danger"
-              icon="stop"
-              onClick={() =>
-                void attempt(admin.stopStream(stream.id), 'The stream is stopped.').then(
-                  streams.reload,
-                )
-              }
-            >
-              Stop
-            </Button>
-          </div>
-        </>
-      )}
-    </List>
+    <>
+      <List of={streams} label="Running streams" empty="Nobody is live.">
+        {(stream) => (
+          <>
+            <div>
+              <p className={css.title}>
+                <Link href={`/${stream.channel.login}`}>{stream.channel.display_name}</Link>
+                <Pill tone={stream.status === 'live' ? 'live' : 'plain'}>{stream.status}</Pill>
+              </p>
+              {stream.title && <p>{stream.title}</p>}
+              <p className={css.faint}>
+                {stream.viewers} watching, {stream.peak_viewers} at most · began{' '}
+                <Ago at={stream.started_at} />
+                {stream.node && ` · ${stream.node}`}
+              </p>
+            </div>
+            <div className={css.buttons}>
+              <Button
+                small
+                look="danger"
+                icon="stop"
+                aria-label={`Stop the stream of ${stream.channel.display_name}`}
+                onClick={() => setStopping(stream)}
+              >
+                Stop…
+              </Button>
+            </div>
+          </>
+        )}
+      </List>
+      <Dialog
+        open={stopping !== null}
+        title={`Stop the stream of ${stopping?.channel.display_name ?? ''}?`}
+        onClose={() => setStopping(null)}
+        actions={
+          stopping && (
+            <>
+              <Button onClick={() => setStopping(null)}>Let it run</Button>
+              <Button
+                look="danger"
+                onClick={() => {
+                  setStopping(null);
+                  void attempt(admin.stopStream(stopping.id), 'The stream is stopped.').then(
+                    streams.reload,
+                  );
+                }}
+              >
+                Stop it
+              </Button>
+            </>
+          )
+        }
+      >
+        <p>
+          It ends at once, for everybody who watches. The streamer may begin again: to keep them
+          off, suspend their channel on the People page.
+        </p>
+      </Dialog>
+    </>
   );
 }

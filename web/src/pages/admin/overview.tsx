@@ -7,6 +7,7 @@ import { Failed, Loaded } from '../../components/loaded';
 import { Ago } from '../../components/time';
 import { Card, Notice, Pill, Skeleton } from '../../components/ui';
 import { formatBytes } from '../../lib/bytes';
+import { cx } from '../../lib/cx';
 import { formatCount, formatSpan } from '../../lib/format';
 import css from './admin.module.css';
 import own from './overview.module.css';
@@ -41,14 +42,18 @@ export function OverviewArea() {
               name="Last backup"
               value={found.backup === null ? 'none' : <Ago at={found.backup.at} />}
             >
-              {found.backup === null
-                ? './footlight backup makes one'
-                : [
-                    found.backup.ok ? 'in order' : 'failed',
-                    found.backup.size_bytes !== null && formatBytes(found.backup.size_bytes),
-                  ]
-                    .filter(Boolean)
-                    .join(' · ')}
+              {found.backup === null ? (
+                <>
+                  <code>./footlight backup</code> makes one
+                </>
+              ) : (
+                [
+                  found.backup.ok ? 'in order' : 'failed',
+                  found.backup.size_bytes !== null && formatBytes(found.backup.size_bytes),
+                ]
+                  .filter(Boolean)
+                  .join(' · ')
+              )}
             </Tile>
           </div>
           <div className={own.pair}>
@@ -120,7 +125,7 @@ function Streams() {
       <Loaded of={streams} ghost={own.ghost}>
         {({ items }) =>
           items.length === 0 ? (
-            <p className={css.faint}>Nobody is live.</p>
+            <p className={css.faint}>Nobody is live. Streams are listed here as they begin.</p>
           ) : (
             <dl className={own.rows}>
               {[...items]
@@ -185,9 +190,48 @@ const DISKS: Record<string, string> = {
   media: 'Live media, in memory',
 };
 
+/** What else runs here, as its makers write it. */
+const NAMES: Record<string, string> = {
+  postgres: 'PostgreSQL',
+  postgresql: 'PostgreSQL',
+  redis: 'Redis',
+  nats: 'NATS',
+  s3: 'Object storage',
+  ingest: 'Ingest',
+  chat: 'Chat',
+  recorder: 'Recorder',
+  edge: 'Web',
+  rtmp: 'RTMP',
+  footlight: 'Footlight',
+  schema: 'Database schema',
+  python: 'Python',
+  settings: 'Changes to the settings',
+};
+const nameOf = (name: string) => NAMES[name] ?? name;
+
+/** Past this share of a disk its bar warns. */
+const FULL = 0.85;
+
+/** Drawn by ourselves: a browser's own meter looks different in each. */
+function Meter({ label, share }: { label: string; share: number }) {
+  const percent = Math.round(share * 100);
+  return (
+    <div
+      className={cx(own.meter, share > FULL && own.full)}
+      role="meter"
+      aria-label={label}
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={percent}
+    >
+      <span style={{ width: `${percent}%` }} />
+    </div>
+  );
+}
+
 function Disks({ of: { machine } }: { of: Overview }) {
   return (
-    <Card title="Disks" about={machine.node}>
+    <Card title="Disks" about={`Of ${machine.node}`}>
       <div className={own.rows}>
         {machine.disks.map((disk) => (
           <div key={disk.name}>
@@ -197,13 +241,9 @@ function Disks({ of: { machine } }: { of: Overview }) {
                 {formatBytes(disk.free_bytes)} of {formatBytes(disk.total_bytes)} free
               </span>
             </p>
-            <meter
-              className={own.meter}
-              aria-label={`${DISKS[disk.name] ?? disk.name}: used`}
-              min={0}
-              max={disk.total_bytes}
-              high={disk.total_bytes * 0.85}
-              value={disk.total_bytes - disk.free_bytes}
+            <Meter
+              label={`${DISKS[disk.name] ?? disk.name}: used`}
+              share={1 - disk.free_bytes / disk.total_bytes}
             />
           </div>
         ))}
@@ -246,15 +286,15 @@ function Used({ of: { videos, clips, trash, channels } }: { of: SiteStorage }) {
 function Services({ of: { services } }: { of: Overview }) {
   return (
     <Card title="Parts">
-      <ul className={own.services}>
+      <dl className={own.rows}>
         {services.map(({ name, ready }) => (
-          <li key={name}>
+          <Row key={name} name={nameOf(name)}>
             <Pill tone={ready ? 'ok' : 'danger'} dot>
-              {name}: {ready ? 'ready' : 'does not answer'}
+              {ready ? 'ready' : 'does not answer'}
             </Pill>
-          </li>
+          </Row>
         ))}
-      </ul>
+      </dl>
     </Card>
   );
 }
@@ -264,7 +304,7 @@ function Versions({ of: { versions } }: { of: Overview }) {
     <Card title="Versions">
       <dl className={own.rows}>
         {Object.entries(versions).map(([name, version]) => (
-          <Row key={name} name={name}>
+          <Row key={name} name={nameOf(name)}>
             {version}
           </Row>
         ))}

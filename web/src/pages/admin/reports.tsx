@@ -36,6 +36,7 @@ export function Reports() {
   return (
     <>
       <Tabs<Shown>
+        below
         label="Which reports"
         tabs={[
           { value: 'open', label: 'Open' },

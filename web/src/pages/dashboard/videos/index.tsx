@@ -67,6 +67,7 @@ function Manager({ login }: { login: string }) {
       <StorageCard login={login} of={storage} />
       <div className={own.tools}>
         <Tabs<'all' | 'trash'>
+          below
           label="Which videos"
           tabs={[
             { value: 'all', label: 'Videos' },
