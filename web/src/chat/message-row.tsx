@@ -178,7 +178,7 @@ function Message({
             )}
           </>
         ) : (
-          <span className={cx(message.kind === 'action' && css.action)}>
+          <span className={cx(css.speech, message.kind === 'action' && css.action)}>
             <MessageText message={message} self={self} />
           </span>
         )}

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { useInstance } from '../api/instance';
 import { cx } from '../lib/cx';
 import { Icon } from './icon';
@@ -19,9 +19,28 @@ export function SiteBanner() {
     const timer = setTimeout(() => setOver(until), Math.min(left, LONGEST_MS));
     return () => clearTimeout(timer);
   }, [until]);
-  if (banner === null || (until !== null && over === until)) return null;
+  const shown = banner !== null && (until === null || over !== until);
+  const bar = useRef<HTMLElement>(null);
+  useLayoutEffect(() => {
+    if (!shown || bar.current === null) return;
+    // What fills the rest of the screen, the chat above all, leaves room for it.
+    const { style } = document.documentElement;
+    const measure = new ResizeObserver(([entry]) => {
+      style.setProperty('--banner-h', `${entry?.borderBoxSize[0]?.blockSize ?? 0}px`);
+    });
+    measure.observe(bar.current);
+    return () => {
+      measure.disconnect();
+      style.removeProperty('--banner-h');
+    };
+  }, [shown]);
+  if (!shown) return null;
   return (
-    <aside className={cx(css.banner, LEVELS[banner.level])} aria-label="Notice of this site">
+    <aside
+      ref={bar}
+      className={cx(css.banner, LEVELS[banner.level])}
+      aria-label="Notice of this site"
+    >
       <Icon name={banner.level === 'info' ? 'info' : 'warning'} size={18} />
       <p>{banner.text}</p>
     </aside>

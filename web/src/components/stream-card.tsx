@@ -65,12 +65,14 @@ export function StreamCard({ item, eager = false }: { item: DirectoryItem; eager
       <div className={css.body}>
         <Avatar name={channel.display_name} />
         <div className={css.words}>
-          <h2 className={css.title}>
+          <h2 className={css.title} dir="auto">
             <Link href={`/${channel.login}`} className={css.link} title={item.title}>
               {item.title || `${channel.display_name} is live`}
             </Link>
           </h2>
-          <p className={css.name}>{channel.display_name}</p>
+          <p className={css.name} dir="auto">
+            {channel.display_name}
+          </p>
           <div className={css.tags}>
             {item.category && <Tag>{item.category}</Tag>}
             {item.tags.slice(0, 3).map((tag) => (

@@ -75,12 +75,16 @@ export function VideoCard({
       <div className={css.body}>
         {byline && <Avatar name={channel.display_name} />}
         <div className={css.words}>
-          <h2 className={css.title}>
+          <h2 className={css.title} dir="auto">
             <Link href={`/videos/${video.id}`} className={css.link} title={video.title}>
               {video.title || `${channel.display_name}, ${formatExact(new Date(at))}`}
             </Link>
           </h2>
-          {byline && <p className={css.name}>{channel.display_name}</p>}
+          {byline && (
+            <p className={css.name} dir="auto">
+              {channel.display_name}
+            </p>
+          )}
           <p className={css.name}>
             {formatCount(video.views)} {video.views === 1 ? 'view' : 'views'} · <Ago at={at} />
           </p>
@@ -109,16 +113,25 @@ export function ClipCard({ clip, byline = true }: { clip: Clip; byline?: boolean
       </div>
       <div className={css.body}>
         <div className={css.words}>
-          <h2 className={css.title}>
+          <h2 className={css.title} dir="auto">
             <Link href={`/clips/${clip.id}`} className={css.link} title={clip.title}>
               {clip.title}
             </Link>
           </h2>
-          {byline && <p className={css.name}>{clip.channel.display_name}</p>}
+          {byline && (
+            <p className={css.name} dir="auto">
+              {clip.channel.display_name}
+            </p>
+          )}
           <p className={css.name}>
             {formatCount(clip.views)} {clip.views === 1 ? 'view' : 'views'} ·{' '}
             <Ago at={clip.created_at} />
-            {clip.creator && <> · by {clip.creator.display_name}</>}
+            {clip.creator && (
+              <>
+                {' '}
+                · by <bdi>{clip.creator.display_name}</bdi>
+              </>
+            )}
           </p>
         </div>
       </div>

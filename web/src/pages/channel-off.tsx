@@ -51,7 +51,7 @@ export function Off({
           {ended.ranFor !== null && ended.ranFor > 0 && (
             <>It ran for {formatSpan(ended.ranFor)}. </>
           )}
-          If {name} comes back, it plays here by itself.
+          If <bdi>{name}</bdi> comes back, it plays here by itself.
         </p>
         {action ?? (
           <ButtonLink href="/" look="quiet">
@@ -64,8 +64,14 @@ export function Off({
   return (
     <div className={css.off} data-testid="offline">
       <LogoMark size={64} lit={false} />
-      <h2>{name} is offline</h2>
-      {channel?.title && <p className={css.lastTitle}>Last on stage: “{channel.title}”</p>}
+      <h2>
+        <bdi>{name}</bdi> is offline
+      </h2>
+      {channel?.title && (
+        <p className={css.lastTitle}>
+          Last on stage: “<bdi>{channel.title}</bdi>”
+        </p>
+      )}
       <p className={css.offHint}>
         {channel?.last_stream_at && (
           <>

@@ -71,7 +71,7 @@ function Head({ channel }: { channel: Channel }) {
     <header className={css.head}>
       <Avatar name={channel.display_name} size="large" live={channel.live} />
       <div>
-        <h1>{channel.display_name}</h1>
+        <h1 dir="auto">{channel.display_name}</h1>
         <p>
           @{channel.login} · {formatCount(followers)} {followers === 1 ? 'follower' : 'followers'}
         </p>

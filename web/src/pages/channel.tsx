@@ -221,9 +221,11 @@ function Details({
       <div className={css.headline}>
         <Avatar name={channel.display_name} size="large" live={live !== null} />
         <div className={css.words}>
-          <h1 className={css.title}>{title}</h1>
+          <h1 className={css.title} dir="auto">
+            {title}
+          </h1>
           <p className={css.name}>
-            {title !== channel.display_name && <strong>{channel.display_name}</strong>}
+            {title !== channel.display_name && <strong dir="auto">{channel.display_name}</strong>}
             {(channel.display_name.toLowerCase() !== channel.login ||
               title === channel.display_name) && <span>@{channel.login}</span>}
             <span data-testid="followers">

@@ -93,6 +93,9 @@ function KeyStep({
       />
     );
   }
+  if (keys.data === undefined && keys.error === undefined) {
+    return <Skeleton className={css.ghostField} />;
+  }
   const has = (keys.data?.items.length ?? 0) > 0;
   return (
     <>

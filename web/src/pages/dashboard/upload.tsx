@@ -115,12 +115,12 @@ export default function UploadPage() {
           </ul>
         </Card>
       )}
-      <Card title="Your uploads" about="Of the last days.">
+      <Card title="Your uploads" about="What you sent in the last days, and how far it is.">
         <Loaded of={list} ghost={css.ghostRows}>
           {({ items }) => {
             const shown = items.filter(({ id, state }) => state !== 'cancelled' && !active.has(id));
             return shown.length === 0 ? (
-              <p className={css.nothing}>None yet.</p>
+              <p className={css.nothing}>None yet. Drop a file above to begin.</p>
             ) : (
               <ul className={own.list}>
                 {shown.map((upload) => (

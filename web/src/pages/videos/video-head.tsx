@@ -48,9 +48,11 @@ export function Head({
           <Avatar name={channel.display_name} size="large" />
         </Link>
         <div className={channelCss.words}>
-          <h1 className={channelCss.title}>{video.title || formatExact(new Date(at))}</h1>
+          <h1 className={channelCss.title} dir="auto">
+            {video.title || formatExact(new Date(at))}
+          </h1>
           <p className={channelCss.name}>
-            <Link href={`/${channel.login}`} className={css.channel}>
+            <Link href={`/${channel.login}`} className={css.channel} dir="auto">
               {channel.display_name}
             </Link>
             <span>

@@ -30,7 +30,7 @@ export function VideoRow({ video, onChanged }: { video: MyVideo; onChanged: () =
         <span className={own.length}>{formatClock(video.duration_s)}</span>
       </Link>
       <div className={own.words}>
-        <p className={own.title}>
+        <p className={own.title} dir="auto">
           <Link href={`/videos/${video.id}`} title={title}>
             {title}
           </Link>
@@ -97,6 +97,17 @@ function Buttons({ video, title, onChanged }: ButtonsProps) {
   }
   return (
     <>
+      {video.status === 'failed' && video.kind === 'upload' && (
+        <ButtonLink
+          href="/dashboard/upload"
+          look="quiet"
+          small
+          icon="refresh"
+          aria-label={`Try another file for ${title}`}
+        >
+          Try another file
+        </ButtonLink>
+      )}
       <InlineSelect
         label={`Who may watch ${title}`}
         value={video.visibility}
