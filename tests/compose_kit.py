@@ -258,7 +258,7 @@ class Machine:
         run = subprocess.run(argv, env=environment, capture_output=True, check=False, timeout=10)
         return run.returncode == 0
 
-    def wait(self, name: str, within_s: float = 45.0) -> None:
+    def wait(self, name: str, within_s: float = 120.0) -> None:
         """Until the service is healthy, or has ended well where it is to end."""
         process = self.processes[name]
 

@@ -25,7 +25,7 @@ from tests.compose_kit import Machine, machine, versitygw
 from tests.e2e.rtmp import Connection, Rejected
 from tests.harness import eventually, eventually_async
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 
 SERVERS = ("postgres", "redis", "nats", "s3")
 OURS = ("api", "chat", "recorder", "worker", "ingest", "rtmp", "edge")
@@ -101,7 +101,7 @@ def here() -> Iterator[Machine]:
             made.start(name)
         for name in ("postgres", "redis", "nats"):
             made.wait(name)
-        eventually(lambda: s3_answers(made), within_s=20, what="S3 answers")
+        eventually(lambda: s3_answers(made), within_s=60, what="S3 answers")
         asyncio.run(create_database(made))
         made.start("migrate")
         made.wait("migrate")
@@ -119,6 +119,14 @@ def admin_password(here: Machine) -> str:
     return (here.root / "volumes/admin/secrets/admin_password").read_text().strip()
 
 
+async def admin(here: Machine, http: aiohttp.ClientSession) -> dict[str, str]:
+    """Headers of the first administrator's requests."""
+    login = {"login": "admin", "password": admin_password(here)}
+    async with http.post("/api/v1/auth/login", json=login) as answer:
+        assert answer.status == 200, await answer.text()
+        return {"Authorization": f"Bearer {(await answer.json())['access_token']}"}
+
+
 async def test_somebody_streams_and_is_seen(here: Machine) -> None:
     site = f"http://127.0.0.1:{here.port('edge', 8080)}"
     async with aiohttp.ClientSession(site) as http:
@@ -127,11 +135,7 @@ async def test_somebody_streams_and_is_seen(here: Machine) -> None:
         async with http.get("/") as answer:
             assert answer.status == 200
             assert "<html" in await answer.text()
-        login = {"login": "admin", "password": admin_password(here)}
-        async with http.post("/api/v1/auth/login", json=login) as answer:
-            assert answer.status == 200, await answer.text()
-            token = (await answer.json())["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = await admin(here, http)
         async with http.post(
             "/api/v1/me/stream-keys", json={"name": "test"}, headers=headers
         ) as answer:
@@ -144,7 +148,7 @@ async def test_somebody_streams_and_is_seen(here: Machine) -> None:
 
         pushing = push(here, key)
         try:
-            await eventually_async(playing, within_s=30, what="the stream plays")
+            await eventually_async(playing, within_s=60, what="the stream plays")
         finally:
             pushing.terminate()
             pushing.wait(10)
@@ -153,7 +157,7 @@ async def test_somebody_streams_and_is_seen(here: Machine) -> None:
             async with http.get("/api/v1/videos", params={"channel": "admin"}) as answer:
                 return any(item["status"] == "ready" for item in (await answer.json())["items"])
 
-        await eventually_async(kept, within_s=30, what="the broadcast is a video")
+        await eventually_async(kept, within_s=60, what="the broadcast is a video")
 
 
 def push(here: Machine, key: str) -> subprocess.Popen[bytes]:
@@ -181,6 +185,34 @@ async def test_metrics_are_where_prometheus_looks(here: Machine) -> None:
             async with http.get(f"http://{target}/metrics") as answer:
                 assert answer.status == 200, target
                 assert "footlight_" in await answer.text()
+
+
+async def test_a_setting_reaches_every_process(here: Machine) -> None:
+    """The worker of jobs too, which is no process of its own under `up`."""
+    site = f"http://127.0.0.1:{here.port('edge', 8080)}"
+    async with aiohttp.ClientSession(site) as http:
+        headers, change = await admin(here, http), {"tagline": "Everywhere"}
+        async with http.patch("/api/v1/admin/settings", json=change, headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+            version = int((await answer.json())["version"])
+
+        async def everywhere() -> bool:
+            found = [
+                await metric(here, name, "footlight_settings_version")
+                for name in ("api", "chat", "ingest-network", "recorder", "worker")
+            ]
+            return found == [version] * len(found)
+
+        await eventually_async(everywhere, within_s=10, what="every process has it")
+
+
+async def metric(here: Machine, name: str, wanted: str) -> float:
+    """A metric without labels of the service that is at `name`."""
+    address = f"http://127.0.0.1:{here.port(name, 9100)}/metrics"
+    async with aiohttp.ClientSession() as http, http.get(address) as answer:
+        found = re.search(rf"^{wanted} (\S+)$", await answer.text(), re.MULTILINE)
+    assert found is not None, name
+    return float(found[1])
 
 
 def prometheus_targets(here: Machine) -> list[str]:
