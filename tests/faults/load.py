@@ -28,7 +28,7 @@ from tests.faults.visitors import (
     Visitor,
 )
 
-VIEWERS, READERS = 3, 2
+VIEWERS, READERS = 2, 2
 #: How long everybody may take to be there, and to be well again after a fault, seconds.
 BEGIN_S, WELL_S = 90.0, 40.0
 
