@@ -70,13 +70,31 @@ export function OverviewArea() {
   );
 }
 
+const LOOK = 'Its log and ./footlight doctor say why.';
+const ROOM = 'Delete videos, keep them for a shorter time (Settings, Videos), or add a disk.';
+/** What to do about an alert, by its code; for the others there is docs/operations/monitoring.md. */
+const ADVICE: Record<string, string> = {
+  Overloaded:
+    'Streams may stutter. Fewer renditions or fewer streams at once (Settings, Live) help, or a larger machine.',
+  ServiceDown: LOOK,
+  DependencyDown: LOOK,
+  RtmpDown: LOOK,
+  DiskLow: ROOM,
+  DiskNearlyFull: ROOM,
+  BackupFailed: './footlight backup takes one and says what is wrong.',
+  BackupOld: './footlight backup takes one.',
+};
+const ELSE = 'What to do is in docs/operations/monitoring.md.';
+
 function Alerts({ of: { alerts } }: { of: Overview }) {
   if (alerts.length === 0) return <Notice tone="ok" title="Nothing needs you" />;
   return (
     <ul className={own.alerts} aria-label="Alerts">
       {alerts.map((alert) => (
         <li key={alert.message}>
-          <Notice tone={alert.severity === 'critical' ? 'danger' : 'warn'} title={alert.message} />
+          <Notice tone={alert.severity === 'critical' ? 'danger' : 'warn'} title={alert.message}>
+            {ADVICE[alert.code] ?? ELSE}
+          </Notice>
         </li>
       ))}
     </ul>
