@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 
 from api.accounts.users import add_user
 from cli.admin import hashed
-from cli.instance import generated_secret
+from cli.connection import settings_of_environment
+from cli.instance import SetupError, generated_secret
 from cli.services import ADMIN
 from core.db.engine import open_database
 from core.db.migrate import SchemaTooNew, migrate
@@ -23,8 +24,8 @@ from core.storage import open_storage
 def main(_: argparse.Namespace) -> int:
     """Bring what the settings name into the state that services expect. Safe to repeat."""
     try:
-        bring_up(Settings.model_validate({}))
-    except SchemaTooNew as problem:
+        bring_up(settings_of_environment())
+    except (SetupError, SchemaTooNew) as problem:
         print(f"footlight: {problem}", file=sys.stderr)
         return 1
     return 0

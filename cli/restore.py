@@ -22,6 +22,7 @@ from cli import archive
 from cli.archive import BadArchive, Member
 from cli.backup import megabytes, passphrase_of
 from cli.checking import Contents, check, opened, references
+from cli.connection import settings_of_environment
 from cli.dumps import loading
 from cli.instance import Layout, SetupError, data_lock, lock_holder, shown, write_private
 from cli.places import Place
@@ -126,7 +127,7 @@ def _environment() -> Settings | None:
             )
         # Only where the archive lies is asked of them.
         return Settings.model_validate({"secret_key": "k" * 32})
-    return Settings.from_environment()
+    return settings_of_environment()
 
 
 def _write_secrets(folder: Path, contents: Contents) -> None:

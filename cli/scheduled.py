@@ -13,6 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
+from cli.connection import settings_of_environment
 from cli.instance import SetupError
 from cli.schedule import NotTaken, keep_taking
 from core import logs
@@ -43,7 +44,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     given = (arguments.file, arguments.data, arguments.objects, arguments.passphrase_file)
     if any(value is not None for value in given):
         raise SetupError("--scheduled takes no other options: what it does is in the settings.")
-    settings = Settings.from_environment()
+    settings = settings_of_environment()
     if not settings.backup_place:
         raise SetupError(f"Name a place for backups with {PREFIX}BACKUP_PLACE.")
     return settings

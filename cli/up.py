@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from cli.connection import wrong_settings
 from cli.instance import (
     Layout,
     SetupError,
@@ -347,15 +348,6 @@ def numeric(host: str) -> str:
         return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
     except OSError:
         return host
-
-
-def wrong_settings(problem: ValidationError) -> str:
-    """What is wrong with settings from the environment, one line each."""
-    lines = []
-    for error in problem.errors(include_url=False, include_input=False):
-        name = "".join(f"{PREFIX}{part}".upper() for part in error["loc"][:1])
-        lines.append(f"{name or 'The settings'}: {error['msg']}")
-    return "\n".join([*lines, "docs/configuration.md says what each setting takes."])
 
 
 def check_port(what: str, option: str, host: str, port: int) -> None:

@@ -84,3 +84,12 @@ def test_a_schedule_needs_a_place_and_nothing_else(
     assert given.module == "cli.scheduled"
     assert scheduled.main(given) == 1
     assert said in capsys.readouterr().err
+
+
+def test_a_wrong_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FOOTLIGHT_SECRET_KEY", "k" * 32)
+    monkeypatch.setenv("FOOTLIGHT_BACKUP_KEEP", "some")
+    assert scheduled.main(parse(["backup", "--scheduled"])) == 1
+    assert "FOOTLIGHT_BACKUP_KEEP: Input should be a valid integer" in capsys.readouterr().err
