@@ -22,6 +22,7 @@ from ingest import states
 from ingest.adoption import Left, ask_nginx, read_notes
 from ingest.attempts import Attempt, Attempts
 from ingest.broadcast import Broadcast
+from ingest.confined import Launcher
 from ingest.edge import Edges
 from ingest.gate import MESSAGES
 from ingest.kit import Kit, Verdict
@@ -100,6 +101,7 @@ class Director:
         self._edges = edges
         self._media = media
         self._metrics = metrics
+        launcher = Launcher(str(settings.ffmpeg_path), settings.ingest_pull_url)
         self._kit = Kit(
             settings=settings,
             current=current,
@@ -108,7 +110,8 @@ class Director:
             edges=edges,
             nginx=nginx,
             machine=machine,
-            photographer=Photographer(str(settings.ffmpeg_path)),
+            photographer=Photographer(launcher),
+            launcher=launcher,
             metrics=metrics,
             host=self,
         )

@@ -129,7 +129,7 @@ class Inputs:
         starting = self._starting[name] = Starting()
         try:
             worker = await Worker.start(
-                str(self._kit.settings.ffmpeg_path),
+                self._kit.launcher,
                 self._kit.settings.ingest_pull_url,
                 name,
                 self._data,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from core.instance_settings import CurrentSettings
 from core.settings import Settings
+from ingest.confined import Launcher
 from ingest.edge import Edges
 from ingest.machine import Machine
 from ingest.metrics import IngestMetrics
@@ -56,5 +57,6 @@ class Kit:
     nginx: IngestNginx
     machine: Machine
     photographer: Photographer
+    launcher: Launcher
     metrics: IngestMetrics
     host: Host

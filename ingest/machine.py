@@ -14,9 +14,9 @@ from pathlib import Path
 
 from core.logs import logger
 from ingest import ffmpeg
+from ingest.confined import guarded
 from ingest.ffmpeg import Encoder
 from ingest.ladder import Headroom
-from ingest.process import guarded
 
 log = logger(__name__)
 

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import shutil
 import signal
+import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from core.logs import logger
 from core.stderr import lines
+from ingest.confined import Launcher, Reach
 
 log = logger(__name__)
 
@@ -27,7 +28,6 @@ BEAT_MS = 50
 READS_A_BEAT = 16
 #: Room for most of a second of video while the loop is busy; the default of 64 kB is a sixth of one.
 PIPE_BYTES = 256 * 1024
-_SETPRIV = shutil.which("setpriv")
 
 
 def widen(pipe: int) -> None:
@@ -36,23 +36,13 @@ def widen(pipe: int) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
-def guarded(argv: Sequence[str]) -> list[str]:
-    """`argv` so that the kernel kills it when this process dies, however that happens.
-
-    By util-linux's setpriv rather than a function run between fork and exec, which could deadlock in
-    a process with threads.
-    """
-    if _SETPRIV is None:
-        return list(argv)
-    return [_SETPRIV, "--pdeathsig", "KILL", "--", *argv]
-
-
 class Child:
     """A running program in a process group of its own."""
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
+        process: subprocess.Popen[bytes],
+        stderr: asyncio.StreamReader,
         name: str,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
@@ -60,42 +50,62 @@ class Child:
         self.pid = process.pid
         self.tail: deque[str] = deque(maxlen=STDERR_LINES)
         self._process = process
+        self._stderr = stderr
         self._on_line = on_line
+        self._over = asyncio.Event()
+        # Readable when it has ended.
+        self._handle = os.pidfd_open(process.pid)
+        asyncio.get_running_loop().add_reader(self._handle, self._ended)
         self._reading = asyncio.create_task(self._read_stderr(), name=f"stderr-{name}")
 
     @classmethod
     async def start(
         cls,
+        launcher: Launcher,
         argv: Sequence[str],
         name: str,
         *,
-        stdin: int = asyncio.subprocess.DEVNULL,
-        stdout: int = asyncio.subprocess.DEVNULL,
+        reach: Reach,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.DEVNULL,
         pass_fds: Sequence[int] = (),
         on_line: Callable[[str], None] | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> Child:
         """Start `argv`; the descriptors given are the caller's to close. Raises OSError.
 
-        `on_line` is given every line of its stderr; `environment` is added to ours.
+        `on_line` is given every line of its stderr.
         """
-        process = await asyncio.create_subprocess_exec(
-            *guarded(argv),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=asyncio.subprocess.PIPE,
-            pass_fds=tuple(pass_fds),
-            start_new_session=True,
-            limit=LINE_LIMIT,
-            env=os.environ | dict(environment),
+        read, write = os.pipe()
+        try:
+            process = await launcher.start(
+                argv,
+                reach,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=write,
+                pass_fds=pass_fds,
+                environment=environment,
+            )
+        except BaseException:
+            os.close(read)
+            raise
+        finally:
+            os.close(write)
+        stderr = asyncio.StreamReader(limit=LINE_LIMIT)
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stderr), os.fdopen(read, "rb", buffering=0)
         )
-        # It need not interrupt anybody to hand a packet from one of its threads to the next.
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(process.pid, os.SCHED_BATCH, os.sched_param(0))
-        return cls(process, name, on_line)
+        return cls(process, stderr, name, on_line)
+
+    def _ended(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._handle)
+        os.close(self._handle)
+        self._process.wait()
+        self._over.set()
 
     async def _read_stderr(self) -> None:
-        async for line in lines(self._process.stderr, 500):
+        async for line in lines(self._stderr, 500):
             self.tail.append(line)
             if self._on_line is not None:
                 self._on_line(line)
@@ -106,9 +116,9 @@ class Child:
 
     async def wait(self) -> int:
         """Exit status, once it is there and stderr has been read."""
-        status = await self._process.wait()
+        await self._over.wait()
         await asyncio.wait({self._reading}, timeout=1)
-        return status
+        return self._process.wait()
 
     def kill(self) -> None:
         """End it and whatever it started, now."""

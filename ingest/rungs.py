@@ -122,7 +122,7 @@ class Rungs:
     async def _start(self, header: bytes, replay: Replay) -> None:
         try:
             transcoder = await Transcoder.start(
-                str(self._kit.settings.ffmpeg_path),
+                self._kit.launcher,
                 self._rungs,
                 self._on_data,
                 encoder=self._kit.machine.abilities.encoder,

@@ -10,7 +10,7 @@ from typing import IO
 
 from core.logs import logger
 from ingest import ffmpeg
-from ingest.process import guarded
+from ingest.confined import Launcher, Reach
 
 log = logger(__name__)
 
@@ -32,8 +32,8 @@ class Look:
 class Photographer:
     """Takes pictures, a few at a time."""
 
-    def __init__(self, program: str) -> None:
-        self._program = program
+    def __init__(self, launcher: Launcher) -> None:
+        self._launcher = launcher
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def look(self, media: bytes, *, has_video: bool, has_audio: bool) -> Look | None:
@@ -41,12 +41,12 @@ class Photographer:
         if not has_video and not has_audio:
             return None
         argv = (
-            ffmpeg.thumbnail(self._program, has_audio=has_audio)
+            ffmpeg.thumbnail(self._launcher.program, has_audio=has_audio)
             if has_video
-            else ffmpeg.level(self._program)
+            else ffmpeg.level(self._launcher.program)
         )
         async with self._places:
-            output, stderr = await asyncio.to_thread(self._run, argv, media)
+            output, stderr = await self._run(argv, media)
         levels = ffmpeg.volume(stderr) if has_audio else None
         # A JPEG begins and ends with its markers; anything else is a picture cut short.
         whole = output.startswith(b"\xff\xd8") and output.endswith(b"\xff\xd9")
@@ -55,23 +55,26 @@ class Photographer:
         picture = output if whole and len(output) <= MAX_BYTES else None
         return Look(picture, levels) if picture or levels else None
 
-    def _run(self, argv: list[str], media: bytes) -> tuple[bytes, str]:
-        """In a thread, as the event loop's own way of starting a process copies our page tables."""
+    async def _run(self, argv: list[str], media: bytes) -> tuple[bytes, str]:
         with _memory_file() as stdin, _memory_file() as stdout, _memory_file() as stderr:
             stdin.write(media)
             stdin.seek(0)
+            process = await self._launcher.start(
+                argv,
+                Reach.NOTHING,
+                stdin=stdin.fileno(),
+                stdout=stdout.fileno(),
+                stderr=stderr.fileno(),
+                environment=ffmpeg.LARGE_PAGES,
+            )
             try:
-                subprocess.run(  # noqa: S603 - an argument list of our own
-                    guarded(argv),
-                    stdin=stdin,
-                    stdout=stdout,
-                    stderr=stderr,
-                    timeout=TIMEOUT_S,
-                    env=os.environ | ffmpeg.LARGE_PAGES,
-                    check=False,
-                )
+                await asyncio.to_thread(process.wait, TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 return b"", "took too long"
+            finally:
+                # Also when nobody waits for the picture any more.
+                process.kill()
+                process.wait()
             stdout.seek(0)
             stderr.seek(0)
             return stdout.read(MAX_BYTES + 1), stderr.read().decode("utf-8", "replace")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from core.logs import logger
 from core.rungs import Rung
 from ingest import ffmpeg
+from ingest.confined import Launcher, Reach
 from ingest.ffmpeg import Encoder
 from ingest.process import Child, PipeReader, PipeWriter, widen
 
@@ -43,7 +44,7 @@ class Transcoder:
     @classmethod
     async def start(
         cls,
-        program: str,
+        launcher: Launcher,
         rungs: Sequence[Rung],
         on_data: Callable[[str, bytes], None],
         *,
@@ -57,9 +58,12 @@ class Transcoder:
         for read, _ in pipes:
             widen(read)
         writes = [write for _, write in pipes]
-        argv = ffmpeg.ladder(program, rungs, writes, encoder=encoder, has_audio=has_audio)
+        argv = ffmpeg.ladder(launcher.program, rungs, writes, encoder=encoder, has_audio=has_audio)
+        reach = Reach.NOTHING if encoder is Encoder.X264 else Reach.HARDWARE
         try:
-            child = await Child.start(argv, f"ladder-{name}", stdin=inner, pass_fds=writes)
+            child = await Child.start(
+                launcher, argv, f"ladder-{name}", reach=reach, stdin=inner, pass_fds=writes
+            )
         except BaseException:
             for pipe in (outer, *(read for read, _ in pipes)):
                 os.close(pipe)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from core.logs import logger
 from ingest import ffmpeg
+from ingest.confined import Launcher, Reach
 from ingest.process import Child, PipeReader, widen
 
 log = logger(__name__)
@@ -35,7 +36,7 @@ class Worker:
     @classmethod
     async def start(
         cls,
-        program: str,
+        launcher: Launcher,
         url: str,
         name: str,
         on_data: Callable[[bytes], None],
@@ -55,11 +56,13 @@ class Worker:
 
         read, write = os.pipe()
         widen(read)
-        argv = ffmpeg.source(program, f"{url}/{name}", transcode_audio=transcode_audio)
+        argv = ffmpeg.source(launcher.program, f"{url}/{name}", transcode_audio=transcode_audio)
         try:
             child = await Child.start(
+                launcher,
                 argv,
                 f"source-{name}",
+                reach=Reach.RTMP,
                 stdout=write,
                 on_line=on_line,
                 environment=ffmpeg.ONE_HEAP,

@@ -63,6 +63,17 @@ async def test_no_network() -> None:
             await asyncio.to_thread(server.accept)
 
 
+async def test_no_socket_of_ours(socket_folder: Path) -> None:
+    """A unix socket is no matter of a network namespace's, nor of Landlock's."""
+    with socket.socket(socket.AF_UNIX) as server:
+        path = str(socket_folder / "s")
+        server.bind(path)
+        server.listen()
+        code = f"import socket; socket.socket(socket.AF_UNIX).connect({path!r})"
+        status, _, err = await result_of(*PYTHON, code)
+        assert (status, "PermissionError" in err) == (1, True), err
+
+
 async def test_descriptors_that_were_not_named_are_closed(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     await asyncio.to_thread(secret.write_text, "a key")
