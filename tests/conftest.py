@@ -108,6 +108,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     item.config.option.asyncio_debug = item.nodeid.startswith("tests/unit/")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes runs only when it is asked for by that name, also beside another `-m`."""
+    if "long" in config.option.markexpr:
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
 class StreamsTogether(LoadScopeScheduling):  # type: ignore[misc]
     """Of several workers, one has all the tests that watch streams play in a browser, and one those that break things
     meanwhile: they measure time, and share instances. Any other file goes to whichever worker is free; its tests
