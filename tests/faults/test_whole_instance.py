@@ -99,9 +99,9 @@ async def test_24_up_killed_04_everything_killed_20_up_terminated(
             return instances.enter_context(start_stage(data, *ports, grace_s=60))
 
         first = up()
-        async with live(first, sample) as one, live(first, sample) as two:
-            streams = [one, two]
-            with loaded(first):
+        with loaded(first):
+            async with live(first, sample) as one, live(first, sample) as two:
+                streams = [one, two]
                 second = await _up_killed(first, up, streams, report)
                 third = await _everything_killed(second, up, streams, report)
                 await _terminate(third, streams, report, contention)
