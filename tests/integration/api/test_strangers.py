@@ -35,6 +35,8 @@ FOR_ALL = {
     "put_follow",
     "delete_follow",
     "my_unban_requests",
+    # Who is not banned is told that much.
+    "create_unban_request",
     # A clip is made to be shown, whatever becomes of its video.
     "get_clip",
     "get_clip_chat",
@@ -45,6 +47,7 @@ FOR_ALL = {
 # Written by others to these tables of an account, by right.
 OF_OTHERS = {"follows", "password_resets"}
 TUS = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Upload-Length": "10"}
+PIECE = {**TUS, "Content-Type": "application/offset+octet-stream"}
 OPERATIONS = operations()
 
 
@@ -61,7 +64,10 @@ async def ask(client: Client, operation: Operation, mine: Belongings) -> Answer:
     query = {name: mine.banned.login for name, field in required if field.is_required()}
     path = operation.path if operation.path.startswith("/") else f"/{operation.path}"
     if operation.form_limit is None or content is None:
-        return await client(operation.method, mine.path(path), content, params=query, headers=TUS)
+        headers = PIECE if operation.name == "continue_upload" else TUS
+        return await client(
+            operation.method, mine.path(path), content, params=query, headers=headers
+        )
     form = aiohttp.FormData()
     for name, value in content.items():
         form.add_field(name, value, filename="a.png" if isinstance(value, bytes) else None)
