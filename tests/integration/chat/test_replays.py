@@ -180,7 +180,9 @@ async def test_no_event_came(world: World, settings: Settings) -> None:
         await session.execute(update(Video).where(Video.id == video_id).values(spans=spans))
     async with open_redis(settings) as redis:
         store = Store(redis)
-        history = History(store, world.database, settings, CurrentSettings(settings), ChatMetrics(Metrics()))
+        history = History(
+            store, world.database, settings, CurrentSettings(settings), ChatMetrics(Metrics())
+        )
         found = replays.Replays(world.database, store, history)
         await found.look()
         await found.copy_waiting()
@@ -204,7 +206,9 @@ async def test_retention_waits_for_the_copy(world: World, settings: Settings) ->
         await replays._note(session, Video.id == video_id)
     async with open_redis(settings) as redis:
         store = Store(redis)
-        history = History(store, world.database, settings, CurrentSettings(settings), ChatMetrics(Metrics()))
+        history = History(
+            store, world.database, settings, CurrentSettings(settings), ChatMetrics(Metrics())
+        )
         await history.partitions(datetime.now(UTC))
         async with world.database.session() as session:
             mine = ChatMessage.channel_id == channel.id
