@@ -6,6 +6,7 @@ import { ErrorBoundary } from './components/error-boundary';
 import { Header } from './components/header';
 import { Toasts } from './components/toasts';
 import { Skeleton } from './components/ui';
+import './lib/back';
 import { channelLogin, isBare, loginPath } from './lib/routes';
 import { DirectoryPage } from './pages/directory';
 import {

@@ -106,11 +106,13 @@ interface ErrorBody {
 
 async function failure(response: Response): Promise<ApiError> {
   const body = (await response.json().catch(() => ({}))) as ErrorBody;
-  const { code, message, field, retry_after } = body.error ?? {};
+  const { code = `http_${response.status}`, message, field, retry_after } = body.error ?? {};
+  // A failure that has only the name of its status says nothing to people.
+  const said = response.status < 500 || !code.startsWith('http_') ? message : undefined;
   return new ApiError(
     response.status,
-    code ?? `http_${response.status}`,
-    message ?? 'The server did not answer as expected. Try again in a moment.',
+    code,
+    said ?? 'The server did not answer as expected. Try again in a moment.',
     field ?? null,
     retry_after ?? null,
   );

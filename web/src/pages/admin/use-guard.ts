@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'react';
 import { useLocation } from 'wouter';
+import { onBack } from '../../lib/back';
 
 interface Guard {
   /** Whether somebody wants to leave. */
@@ -36,25 +37,24 @@ export function useGuard(dirty: boolean): Guard {
       setOnward({ go: () => navigate(to) });
     }
 
-    function onMove(event: PopStateEvent) {
+    const free = onBack(() => {
       if (location.pathname === page) {
         here = location.href;
-        return;
+        return false;
       }
       // The browser has gone there already. Its entry stays behind ours, so that leaving is one step back.
-      event.stopImmediatePropagation();
       history.pushState(null, '', here);
       setOnward({ go: () => history.back() });
-    }
+      return true;
+    });
 
     addEventListener('beforeunload', onUnload);
-    // Both before the router hears of it.
+    // Before the router hears of it.
     document.addEventListener('click', onClick, true);
-    addEventListener('popstate', onMove, true);
     return () => {
       removeEventListener('beforeunload', onUnload);
       document.removeEventListener('click', onClick, true);
-      removeEventListener('popstate', onMove, true);
+      free();
     };
   }, [dirty, navigate]);
 
