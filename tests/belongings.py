@@ -105,7 +105,7 @@ async def belongings(world: World, *, visibility: str = "private", **owner: Any)
         session.add(
             ChatHeld(
                 id=message, channel_id=person.id, user_id=banned.id, text=secret, reason="automod",
-                expires_at=soon,
+                data=_said(person, banned, message, secret), expires_at=soon,
             )
         )  # fmt: skip
         session.add(
@@ -130,6 +130,19 @@ async def belongings(world: World, *, visibility: str = "private", **owner: Any)
     # Of the site, and only its administrators'.
     ids["history"] = 1
     return Belongings(person, banned, secret, message, upload, clip_id, ids)
+
+
+def _said(room: Person, by: Person, message: uuid.UUID, text: str) -> dict[str, Any]:
+    """A message as chat shows it (docs/protocols/chat.md)."""
+    user = {"id": str(by.id), "login": by.login, "name": by.login, "color": "", "badges": []}
+    return {
+        "type": "message",
+        "id": str(message),
+        "channel": room.login,
+        "ts": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "user": user,
+        "text": text,
+    }
 
 
 def _of_chat(owner: Person, banned: Person, secret: str, soon: datetime) -> dict[str, Any]:

@@ -179,7 +179,8 @@ async def cancel_upload(call: Call[None, None]) -> None:
         )
     # What fails from here on is done by the sweep.
     with suppress(DomainError):
-        await ask(call, "upload.abandon", video_id=row.video_id)
+        if row.video_id is not None:
+            await ask(call, "upload.abandon", video_id=row.video_id)
         stored = [found.key for found in await api.storage.list(folder(row.id))]
         async with removal(api.database) as may:
             if may:
