@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S = 1.0
 _PR_SET_PDEATHSIG = 1
 
 Stamp = tuple[tuple[int, int, int], ...]

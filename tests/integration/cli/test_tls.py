@@ -1,4 +1,6 @@
-"""TLS on a whole instance: an authority certifies its name, and a renewal drops neither streamer nor reader."""
+"""TLS on a whole instance, which the tests share: an authority certifies its name, and a renewal drops neither streamer
+nor reader.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,10 @@ from cli.certificates import ensure_some
 from cli.instance import free_port
 from cli.toolchain import Toolchain
 from core.settings import Settings
-from tests.harness import SOURCE, RunningInstance, eventually, eventually_async
+from tests.harness import SOURCE, RunningInstance, eventually, eventually_async, start_instance
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ports() -> dict[str, int]:
     """Free ports, by what is there."""
     taken: set[int] = set()
@@ -33,10 +36,12 @@ def ports() -> dict[str, int]:
     return {name: free_port(taken) for name in names}
 
 
-@pytest.fixture
-def authority(tmp_path: Path, ports: dict[str, int], toolchain: Toolchain) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def authority(
+    tmp_path_factory: pytest.TempPathFactory, ports: dict[str, int], toolchain: Toolchain
+) -> Iterator[Path]:
     """Pebble, the ACME server that Let's Encrypt tests clients with; the file that vouches for it."""
-    folder = tmp_path / "authority"
+    folder = tmp_path_factory.mktemp("tls") / "authority"
     own = Settings.model_validate(
         {
             "secret_key": "-" * 32,
@@ -108,13 +113,44 @@ async def irc(
     return reader, writer
 
 
-@pytest.mark.timeout(300)
-async def test_a_name_is_certified_and_renewed_while_a_stream_runs(
-    make_instance: Callable[..., RunningInstance],
-    authority: Path,
-    ports: dict[str, int],
-    toolchain: Toolchain,
-) -> None:
+@dataclass(frozen=True)
+class Secured:
+    """An instance with a certificate of `authority`, and how its ports are believed."""
+
+    instance: RunningInstance
+    environment: dict[str, str]
+    ports: dict[str, int]
+    trust: ssl.SSLContext
+
+    async def serial(self, name: str) -> str | None:
+        """Of the certificate at a port; None while there is none to believe."""
+        try:
+            found, _ = await asyncio.to_thread(served, self.ports[name], self.trust)
+        except OSError:
+            return None
+        return found
+
+    @contextlib.asynccontextmanager
+    async def streamer(self, ffmpeg: Path, key: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """An encoder that publishes over RTMPS."""
+        encoder = await asyncio.create_subprocess_exec(
+            *(str(ffmpeg), "-v", "error", "-re", "-f", "lavfi"),
+            *("-i", "testsrc2=size=320x180:rate=15", "-c:v", "libx264", "-preset", "ultrafast"),
+            *("-g", "15", "-f", "flv", "-tls_verify", "0"),
+            f"rtmps://localhost:{self.ports['rtmps']}/live/{key}",
+        )
+        try:
+            yield encoder
+        finally:
+            encoder.kill()
+            await encoder.wait()
+
+
+@pytest.fixture(scope="module")
+def secured(
+    authority: Path, ports: dict[str, int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Secured]:
+    """A whole instance that asks the authority by itself."""
     environment = {
         "FOOTLIGHT_PUBLIC_URL": f"https://localhost:{ports['https']}",
         "FOOTLIGHT_HTTPS_LISTEN": f"127.0.0.1:{ports['https']}",
@@ -123,51 +159,57 @@ async def test_a_name_is_certified_and_renewed_while_a_stream_runs(
         "FOOTLIGHT_ACME_DIRECTORY": f"https://localhost:{ports['acme']}/dir",
         "FOOTLIGHT_ACME_CA_FILE": str(authority),
         "FOOTLIGHT_LADDER": "off",
+        "FOOTLIGHT_RECORDING": "false",
     }
-    instance = make_instance(
-        "--http-port", str(ports["http"]), environment=environment, within_s=120
+    data = tmp_path_factory.mktemp("secured") / "data"
+    arguments = ("--http-port", str(ports["http"]))
+    with start_instance(data, *arguments, environment=environment, within_s=120) as running:
+        yield Secured(running, environment, ports, trusting(ports["manage"], authority))
+
+
+@pytest.mark.timeout(240)
+async def test_a_name_is_certified(secured: Secured, toolchain: Toolchain) -> None:
+    ports, trust = secured.ports, secured.trust
+    first = await eventually_async(
+        lambda: secured.serial("https"), within_s=60, what="a certificate of the authority"
     )
-    trust = await asyncio.to_thread(trusting, ports["manage"], authority)
+    assert await asyncio.to_thread(served, ports["https"], trust) == (first, "h2")
 
-    async def certified() -> tuple[str, str | None] | None:
-        try:
-            return await asyncio.to_thread(served, ports["https"], trust)
-        except OSError:
-            return None
-
-    first = await eventually_async(certified, within_s=40, what="a certificate of the authority")
-    assert first is not None and first[1] == "h2"
     # The others load it as well.
-    await eventually_async(lambda: _same(ports["rtmps"], trust, first[0]), what="RTMPS has it")
+    async def same() -> bool:
+        return await secured.serial("rtmps") == first
+
+    await eventually_async(same, within_s=30, what="RTMPS has it")
     async with httpx.AsyncClient(verify=trust) as client:
         page = await client.get(f"https://localhost:{ports['https']}/")
         assert page.headers["Strict-Transport-Security"] == "max-age=2592000"
+    _, writer = await irc(ports["irc"], trust)
+    writer.close()
+    channel = await make_channel(secured.instance.url, secured.instance.info["rtmp"])
+    async with secured.streamer(toolchain.ffmpeg(), channel.key):
+        await channel.wait_for("live")
 
-    channel = await make_channel(instance.url, instance.info["rtmp"])
-    reader, writer = await irc(ports["irc"], trust)
-    target = f"rtmps://localhost:{ports['rtmps']}/live/{channel.key}"
-    encoder = await asyncio.create_subprocess_exec(
-        *(str(toolchain.ffmpeg()), "-v", "error", "-re", "-f", "lavfi"),
-        *("-i", "testsrc2=size=320x180:rate=15", "-c:v", "libx264", "-preset", "ultrafast"),
-        *("-g", "15", "-f", "flv", "-tls_verify", "0", target),
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_a_renewal_drops_nobody(secured: Secured, toolchain: Toolchain) -> None:
+    first = await eventually_async(
+        lambda: secured.serial("https"), within_s=60, what="a certificate of the authority"
     )
-    try:
+    channel = await make_channel(secured.instance.url, secured.instance.info["rtmp"])
+    reader, writer = await irc(secured.ports["irc"], secured.trust)
+    async with secured.streamer(toolchain.ffmpeg(), channel.key) as encoder:
         state = await channel.wait_for("live")
-        (instance.data / "tls/certificate.pem").unlink()
+        (secured.instance.data / "tls/certificate.pem").unlink()
+        given = {**secured.instance.info["environment"], **secured.environment}
         again = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "cli", "certificate", "--once"),
-            env={
-                **os.environ,
-                **instance.info["environment"],
-                **environment,
-                "PYTHONPATH": str(SOURCE),
-            },
+            env={**os.environ, **given, "PYTHONPATH": str(SOURCE)},
         )
         assert await again.wait() == 0
 
         async def renewed() -> bool:
-            found = await certified()
-            return found is not None and found[0] != first[0]
+            return await secured.serial("https") not in (None, first)
 
         await eventually_async(renewed, within_s=40, what="the new certificate")
         # Both were there before the reload, and still are.
@@ -177,17 +219,6 @@ async def test_a_name_is_certified_and_renewed_while_a_stream_runs(
         after = await channel.state()
         assert (after["state"], after["session"]) == ("live", state["session"])
         assert encoder.returncode is None
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        encoder.kill()
-        await encoder.wait()
-
-
-async def _same(port: int, trust: ssl.SSLContext, serial: str) -> bool:
-    try:
-        found, _ = await asyncio.to_thread(served, port, trust)
-    except OSError:
-        return False
-    return found == serial
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
