@@ -124,7 +124,7 @@ async def speak(place: RunningInstance, channel: Person, person: Person, text: s
             await client.join(channel)
             answer = await client.say(channel, text)
             return answer["type"] == "message" or answer.get("code") == "msg_duplicate"
-        except AssertionError:
+        except (AssertionError, TimeoutError):
             return False
         finally:
             await client.close()
