@@ -190,7 +190,9 @@ class Mailer:
         if self._server is None:
             return
         try:
-            await self._send(self._server, compose(mail, self._current.now.instance_name, self._sender))
+            await self._send(
+                self._server, compose(mail, self._current.now.instance_name, self._sender)
+            )
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             if _is_final(error):
                 log.warning("mail_refused", subject=mail.subject, error=type(error).__name__)

@@ -691,7 +691,9 @@ class Settings(BaseSettings):
             return self
         if self.acme_directory:
             if not self.secure:
-                raise ValueError("public_url must be https:// with the name that ACME is to certify")
+                raise ValueError(
+                    "public_url must be https:// with the name that ACME is to certify"
+                )
         elif self.tls_certificate is None or self.tls_key is None:
             raise ValueError("TLS needs tls_certificate and tls_key, or acme_directory")
         if self.https_listen and not self.secure:
