@@ -14,7 +14,9 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import one_of
+from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -35,9 +37,9 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-SCHEMA = schemathesis.openapi.from_dict(
-    document(operations(), Settings(secret_key="x" * 32))  # type: ignore[arg-type]
-)
+DOCUMENT = document(operations(), Settings(secret_key="x" * 32))  # type: ignore[arg-type]
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+NAMES = [f"{method.upper()} {path}" for path, item in DOCUMENT["paths"].items() for method in item]
 
 
 @pytest.fixture(scope="module")
@@ -75,25 +77,47 @@ def _account(server: str) -> dict[str, Any]:
     return content
 
 
-@pytest.fixture
-def account(server: str) -> dict[str, Any]:
-    """Somebody who is logged in."""
+@pytest.fixture(scope="module")
+def reader(server: str) -> dict[str, Any]:
+    """Somebody who is logged in, for requests that change nothing."""
     return _account(server)
 
 
-@SCHEMA.parametrize()
-@settings(
-    max_examples=8,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-def test_made_up_requests(case: Any, server: str, account: dict[str, Any]) -> None:
-    headers = {"Authorization": f"Bearer {account['access_token']}"}
-    response = case.call(base_url=server, headers=headers, timeout=30)
-    if case.operation.path.endswith("/logout") or case.method == "DELETE":
-        # It may have ended the login that the next request would use.
-        account.update(_account(server))
-    case.validate_response(response, checks=CHECKS)
+def ask_made_up(name: str, server: str, reader: dict[str, Any], examples: int) -> None:
+    """Requests to one operation, such as "GET /api/v1/me", by somebody who is logged in."""
+    method, _, path = name.partition(" ")
+    described = SCHEMA[path][method]
+    account = reader if method == "GET" else _account(server)
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+    @given(case=one_of([described.as_strategy(generation_mode=mode) for mode in GenerationMode]))
+    def ask(case: Any) -> None:
+        headers = {"Authorization": f"Bearer {account['access_token']}"}
+        response = case.call(base_url=server, headers=headers, timeout=30)
+        if path.endswith("/logout") or method == "DELETE":
+            # It may have ended the login that the next request would use.
+            account.update(_account(server))
+        case.validate_response(response, checks=CHECKS)
+
+    ask()
+
+
+# Not SCHEMA.parametrize(): its tests are made when they are collected, by each worker anew, which takes
+# longer than they do; and they share one id, by which several workers run only the first of them.
+@pytest.mark.parametrize("name", NAMES)
+def test_made_up_requests(name: str, server: str, reader: dict[str, Any]) -> None:
+    ask_made_up(name, server, reader, examples=4)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", NAMES)
+def test_many_made_up_requests(name: str, server: str, reader: dict[str, Any]) -> None:
+    ask_made_up(name, server, reader, examples=100)
 
 
 RAW = [
