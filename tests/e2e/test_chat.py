@@ -16,7 +16,11 @@ from tests.e2e.stage import Stage, Streamer, kill
 from tests.e2e.ui import DESKTOP, PASSWORD, PHONE, Visitor, broadcast, shown, visitor
 from tests.harness import eventually_async
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(240),
+]
 
 
 def box(person: Visitor) -> Locator:

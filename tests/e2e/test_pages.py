@@ -8,7 +8,11 @@ from playwright.async_api import Browser, expect
 from tests.e2e.stage import Stage
 from tests.e2e.ui import DESKTOP, PASSWORD, PHONE, shown, visitor
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(120),
+]
 
 
 async def test_a_page_of_ones_own_asks_for_a_login_and_leads_back(
