@@ -28,7 +28,8 @@ from tests.harness import PLAIN_HOST, RunningInstance, RunningServers, start_ins
 
 # What `./footlight` tells the programs that it starts; everything else with our prefix is a setting.
 TOOLCHAIN_VARIABLES = ("FOOTLIGHT_TOOLCHAIN", "FOOTLIGHT_TOOLCHAIN_VIEW")
-
+# What takes a worker longest, and cannot be shared by two.
+LONG = ("tests/e2e/", "tests/faults/", "tests/integration/web/", "tests/unit/test_style.py")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -142,8 +143,12 @@ class StreamsTogether(LoadScopeScheduling):  # type: ignore[misc]
         return kind if kind in ("e2e", "faults") else nodeid.split("::")[0]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long goes first, the many small files of unit tests last: no worker waits for long at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> StreamsTogether:
-    # In the order of their names, the many small files of unit tests last: no worker waits for long at the end.
     config.option.loadscopereorder = False
     return StreamsTogether(config, log)
 
