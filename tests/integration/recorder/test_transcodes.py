@@ -26,7 +26,7 @@ from tests.harness import RunningServers, eventually_async
 from tests.integration.recorder.lab import Lab, new_channel, pictures, sound_s
 from tests.job_kit import jobs_of
 
-PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=480x270:rate=30")
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30")
 SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100")
 LONG = ("-t", "3")
 # Two minutes that are made at once, and take a while to encode.
@@ -71,7 +71,7 @@ async def test_containers_and_codecs(lab: Lab, kind: str) -> None:
     assert made.video.duration_s == pytest.approx(3, abs=0.15)
     assert set(made.timeline) == {"source", "240p", "audio"}
     described = {each["name"]: each for each in made.video.renditions}
-    assert (described["source"]["width"], described["source"]["height"]) == (480, 270)
+    assert (described["source"]["width"], described["source"]["height"]) == (640, 360)
     assert described["source"]["codecs"].startswith("avc1.")
     assert described["source"]["codecs"].endswith(",mp4a.40.2")
     assert described["audio"]["codecs"] == "mp4a.40.2"
