@@ -3,7 +3,7 @@
 `servers`        private PostgreSQL (migrated), Redis, NATS and S3; gives `settings()`
 `instance`       a whole `up` on free ports that all tests share
 `make_instance`  a factory for instances of a test's own, to break or to set up differently
-`browser`        Chromium
+`browser`        Chromium, which all tests of a worker share
 
 Servers, instances and browsers cannot be used under tests/unit, where sockets are disabled.
 """
@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
@@ -27,10 +28,12 @@ from tests.faults.table import (  # noqa: F401 (a hook, and fixtures)
     report,
     strained_by,
 )
-from tests.harness import RunningInstance, RunningServers, start_instance
+from tests.harness import PLAIN_HOST, RunningInstance, RunningServers, start_instance
 
 # What `./footlight` tells the programs that it starts; everything else with our prefix is a setting.
 TOOLCHAIN_VARIABLES = ("FOOTLIGHT_TOOLCHAIN", "FOOTLIGHT_TOOLCHAIN_VIEW")
+# What takes a worker longest, and cannot be shared by two.
+LONG = ("tests/e2e/", "tests/faults/", "tests/integration/web/", "tests/unit/test_style.py")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -90,16 +93,41 @@ def socket_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture
-async def browser(toolchain: Toolchain) -> AsyncIterator[Browser]:
-    """Chromium that plays without being clicked."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium(toolchain: Toolchain) -> AsyncIterator[Callable[[], Awaitable[Browser]]]:
+    """`await chromium()`: the one Chromium of this worker, started again if it has ended. It plays without
+    being clicked.
+    """
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
-            executable_path=str(toolchain.chromium()),
-            args=["--autoplay-policy=no-user-gesture-required"],
-        )
-        yield chromium
-        await chromium.close()
+        started: list[Browser] = []
+
+        async def running() -> Browser:
+            if not started or not started[-1].is_connected():
+                arguments = (
+                    "--autoplay-policy=no-user-gesture-required",
+                    "--disable-gpu",
+                    f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1",
+                )
+                started.append(
+                    await playwright.chromium.launch(
+                        executable_path=str(toolchain.chromium()), args=list(arguments)
+                    )
+                )
+            return started[-1]
+
+        yield running
+        for each in started:
+            await each.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(chromium: Callable[[], Awaitable[Browser]]) -> AsyncIterator[Browser]:
+    """Chromium without any page. Its tests run in the session's loop, as it does."""
+    found = await chromium()
+    yield found
+    for context in found.contexts:
+        # Of a test that failed: nothing may go on playing.
+        await context.close()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -127,8 +155,12 @@ class StreamsTogether(LoadScopeScheduling):  # type: ignore[misc]
         return kind if kind in ("e2e", "faults") else nodeid.split("::")[0]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long goes first, the many small files of unit tests last: no worker waits for long at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> StreamsTogether:
-    # In the order of their names, the many small files of unit tests last: no worker waits for long at the end.
     config.option.loadscopereorder = False
     return StreamsTogether(config, log)
 

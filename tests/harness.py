@@ -26,6 +26,9 @@ from core.settings import Settings
 SOURCE = Path(__file__).resolve().parent.parent
 # What every stream key looks like (core.stream_keys), those that only tests make up included.
 STREAM_KEY = re.compile(rb"live_[0-9]{1,19}_[A-Za-z0-9]{16,}")
+#: A name for this machine in the tests' browser. It is not this machine's own: there browsers hide what they keep
+#: for secure contexts.
+PLAIN_HOST = "footlight.test"
 T = TypeVar("T")
 _taken_ports: set[int] = set()
 

@@ -15,7 +15,11 @@ from tests.e2e.test_video import holiday
 from tests.e2e.ui import DESKTOP, PHONE, Visitor, shown, visitor
 from tests.harness import eventually_async
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(300),
+]
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
 _RUN = """async (tags) => {

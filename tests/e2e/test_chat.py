@@ -16,7 +16,11 @@ from tests.e2e.stage import Stage, Streamer, kill
 from tests.e2e.ui import DESKTOP, PASSWORD, PHONE, Visitor, broadcast, shown, visitor
 from tests.harness import eventually_async
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(240),
+]
 
 
 def box(person: Visitor) -> Locator:
@@ -45,14 +49,24 @@ async def moderate(channel: Channel, method: str, path: str, body: Any = None) -
 
 @dataclass
 class Room:
-    """A channel with two viewers and a moderator in its chat."""
+    """A channel with people in its chat, each with a page of the channel: two viewers and a moderator."""
 
     channel: Channel
-    ann: Visitor
-    bob: Visitor
-    mod: Visitor
+    people: dict[str, Visitor]
     #: Their logins.
     names: dict[str, str]
+
+    @property
+    def ann(self) -> Visitor:
+        return self.people["ann"]
+
+    @property
+    def bob(self) -> Visitor:
+        return self.people["bob"]
+
+    @property
+    def mod(self) -> Visitor:
+        return self.people["mod"]
 
 
 async def emotes_there(stage: Stage) -> None:
@@ -66,26 +80,24 @@ async def emotes_there(stage: Stage) -> None:
 
 
 @contextlib.asynccontextmanager
-async def room(stage: Stage, browser: Browser) -> AsyncIterator[Room]:
-    """Everybody is in and may write."""
+async def room(stage: Stage, browser: Browser, *who: str) -> AsyncIterator[Room]:
+    """Those of "ann", "bob" and "mod" that are named are in and may write."""
     await emotes_there(stage)
-    async with (
-        stage.channel() as channel,
-        visitor(browser, stage.http) as ann,
-        visitor(browser, stage.http) as bob,
-        visitor(browser, stage.http) as mod,
-    ):
-        people = {"ann": ann, "bob": bob, "mod": mod}
+    async with stage.channel() as channel, contextlib.AsyncExitStack() as stack:
+        people = {
+            name: await stack.enter_async_context(visitor(browser, stage.http)) for name in who
+        }
         names = {name: await person.register() for name, person in people.items()}
-        await moderate(channel, "PUT", f"moderation/moderators/{names['mod']}")
+        if "mod" in names:
+            await moderate(channel, "PUT", f"moderation/moderators/{names['mod']}")
         for person in people.values():
             await person.open(f"/{channel.login}")
             await expect(person.page.locator("[data-chat=open]")).to_be_visible(timeout=20_000)
-        yield Room(channel, ann, bob, mod, names)
+        yield Room(channel, people, names)
 
 
 async def test_people_talk_beside_a_playing_stream(stage: Stage, browser: Browser) -> None:
-    async with room(stage, browser) as those:
+    async with room(stage, browser, "ann", "bob") as those:
         ann, bob, names = those.ann, those.bob, those.names
         async with Streamer(stage, those.channel.key, broadcast()) as streamer:
             await streamer.sending()
@@ -123,7 +135,7 @@ async def test_people_talk_beside_a_playing_stream(stage: Stage, browser: Browse
 
 
 async def test_a_moderator_at_work(stage: Stage, browser: Browser) -> None:
-    async with room(stage, browser) as those:
+    async with room(stage, browser, "ann", "bob", "mod") as those:
         ann, bob, mod, names = those.ann, those.bob, those.mod, those.names
         await say(ann, "something rude")
         seen = line(mod, "something rude")
@@ -170,7 +182,7 @@ async def test_a_moderator_at_work(stage: Stage, browser: Browser) -> None:
 
 
 async def test_held_messages_polls_and_raids(stage: Stage, browser: Browser) -> None:
-    async with room(stage, browser) as those:
+    async with room(stage, browser, "ann", "bob", "mod") as those:
         ann, bob, mod, channel = those.ann, those.bob, those.mod, those.channel
         await moderate(
             channel,
@@ -217,7 +229,7 @@ async def test_held_messages_polls_and_raids(stage: Stage, browser: Browser) -> 
 
 
 async def test_a_killed_chat_process_loses_no_message(stage: Stage, browser: Browser) -> None:
-    async with room(stage, browser) as those:
+    async with room(stage, browser, "ann", "bob") as those:
         ann, bob = those.ann, those.bob
         await say(ann, "number 0")
         await shown(line(bob, "number 0"))
@@ -235,12 +247,12 @@ async def test_a_killed_chat_process_loses_no_message(stage: Stage, browser: Bro
         await expect(line(bob, "number 0")).to_have_count(1)
         await expect(bob.page.get_by_text("are missing")).to_have_count(0)
         # What the browser itself says of a socket that breaks.
-        for person in (ann, bob, those.mod):
+        for person in (ann, bob):
             person.complaints = [text for text in person.complaints if "WebSocket" not in text]
 
 
 async def test_reading_back_holds_the_place(stage: Stage, browser: Browser) -> None:
-    async with room(stage, browser) as those:
+    async with room(stage, browser, "ann", "mod") as those:
         ann, mod = those.ann, those.mod
         for number in range(40):
             await moderate(
@@ -264,7 +276,7 @@ async def test_reading_back_holds_the_place(stage: Stage, browser: Browser) -> N
 
 async def test_follow_and_a_report_that_an_admin_decides(stage: Stage, browser: Browser) -> None:
     admin = stage.instance.info["admin"]
-    async with room(stage, browser) as those, visitor(browser, stage.http) as judge:
+    async with room(stage, browser, "ann", "bob") as those, visitor(browser, stage.http) as judge:
         ann, bob = those.ann, those.bob
         await ann.button(f"Follow {those.channel.login}").click()
         await shown(ann.button(f"Following {those.channel.login}"))
@@ -344,11 +356,8 @@ async def test_the_broadcaster_sets_up_the_chat(stage: Stage, browser: Browser) 
         await shown(friend.page.get_by_text("Nothing waits for you."))
 
 
-@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
-async def test_every_page_of_the_chat_fits(
-    stage: Stage, browser: Browser, viewport: dict[str, int]
-) -> None:
-    async with visitor(browser, stage.http, viewport=viewport) as owner:  # type: ignore[arg-type]
+async def test_every_page_of_the_chat_fits(stage: Stage, browser: Browser) -> None:
+    async with visitor(browser, stage.http, viewport=PHONE) as owner:
         login = await owner.register()
         for path in (
             f"/{login}",
@@ -357,11 +366,14 @@ async def test_every_page_of_the_chat_fits(
             f"/moderation/{login}",
             "/dashboard/chat",
         ):
+            await owner.page.set_viewport_size(PHONE)
             await owner.open(path)
-            await shown(owner.page.locator("h1").first)
-            await owner.no_sideways_scroll()
-            await expect(owner.page.get_by_role("main")).to_have_count(1)
-            await expect(owner.page.locator("h1")).to_have_count(1)
+            for size in (PHONE, DESKTOP):
+                await owner.page.set_viewport_size(size)
+                await shown(owner.page.locator("h1").first)
+                await owner.no_sideways_scroll()
+                await expect(owner.page.get_by_role("main")).to_have_count(1)
+                await expect(owner.page.locator("h1")).to_have_count(1)
 
 
 async def test_overlay_and_a_visitor_without_a_login(stage: Stage, browser: Browser) -> None:

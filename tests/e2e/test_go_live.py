@@ -5,37 +5,21 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, expect
 
 from bench.player import install_probe
-from cli.toolchain import Toolchain
 from tests.e2e.browser import Viewing
 from tests.e2e.stage import NOISE_S, Stage, Streamer
 from tests.e2e.ui import PASSWORD, broadcast, shown, visitor
-from tests.harness import eventually_async
+from tests.harness import PLAIN_HOST, eventually_async
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
-
-#: A name that is not this machine's own: there browsers hide what they keep for secure contexts.
-PLAIN_HOST = "footlight.test"
-
-
-@pytest.fixture
-async def plain_browser(toolchain: Toolchain) -> AsyncIterator[Browser]:
-    """Chromium for which `footlight.test` is this machine, as on a home network without HTTPS."""
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
-            executable_path=str(toolchain.chromium()),
-            args=[
-                "--autoplay-policy=no-user-gesture-required",
-                f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1",
-            ],
-        )
-        yield chromium
-        await chromium.close()
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(180),
+]
 
 
 @pytest.mark.parametrize(
@@ -46,12 +30,12 @@ async def plain_browser(toolchain: Toolchain) -> AsyncIterator[Browser]:
     ],
 )
 async def test_from_registration_to_a_live_channel_and_off_again(
-    stage: Stage, plain_browser: Browser, plain_http: bool
+    stage: Stage, browser: Browser, plain_http: bool
 ) -> None:
     http = stage.http.replace("127.0.0.1", PLAIN_HOST) if plain_http else stage.http
     login = f"live_{secrets.token_hex(4)}"
     title = f"The title of {login}"
-    async with visitor(plain_browser, http) as creator, visitor(plain_browser, http) as viewer:
+    async with visitor(browser, http) as creator, visitor(browser, http) as viewer:
         # An account, and straight on to the dashboard.
         page = creator.page
         await creator.open("/")

@@ -8,7 +8,11 @@ from playwright.async_api import Browser, expect
 from tests.e2e.stage import Stage
 from tests.e2e.ui import DESKTOP, PASSWORD, PHONE, shown, visitor
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(120),
+]
 
 
 async def test_a_page_of_ones_own_asks_for_a_login_and_leads_back(
@@ -149,19 +153,19 @@ async def test_stream_keys_and_stream_info(stage: Stage, browser: Browser) -> No
         await shown(page.get_by_text("modular", exact=True))
 
 
-@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
-async def test_every_page_fits_and_keeps_to_its_policy(
-    stage: Stage, browser: Browser, viewport: dict[str, int]
-) -> None:
-    async with visitor(browser, stage.http, viewport=viewport) as owner:  # type: ignore[arg-type]
+async def test_every_page_fits_and_keeps_to_its_policy(stage: Stage, browser: Browser) -> None:
+    async with visitor(browser, stage.http, viewport=PHONE) as owner:
 
         async def look(path: str, heading: str) -> None:
+            await owner.page.set_viewport_size(PHONE)
             await owner.open(path)
-            await shown(owner.heading(heading).first)
-            await owner.no_sideways_scroll()
-            # One main landmark, one first heading, and a title of its own.
-            await expect(owner.page.get_by_role("main")).to_have_count(1)
-            await expect(owner.page.locator("h1")).to_have_count(1)
+            for size in (PHONE, DESKTOP):
+                await owner.page.set_viewport_size(size)
+                await shown(owner.heading(heading).first)
+                await owner.no_sideways_scroll()
+                # One main landmark, one first heading, and a title of its own.
+                await expect(owner.page.get_by_role("main")).to_have_count(1)
+                await expect(owner.page.locator("h1")).to_have_count(1)
 
         await look("/login", "Log in")
         await look("/register", "Make your channel")
@@ -169,9 +173,12 @@ async def test_every_page_fits_and_keeps_to_its_policy(
         await look("/reset", "This link is not whole")
         await look("/nothing/here", "There is nothing on this stage")
         login = await owner.register()
+        await owner.page.set_viewport_size(PHONE)
         await owner.open("/")
-        await shown(owner.page.locator("h1"))
-        await owner.no_sideways_scroll()
+        for size in (PHONE, DESKTOP):
+            await owner.page.set_viewport_size(size)
+            await shown(owner.page.locator("h1"))
+            await owner.no_sideways_scroll()
         await look("/dashboard", "Dashboard")
         await look("/settings", "Settings")
         await look(f"/{login}", login)

@@ -14,7 +14,11 @@ from tests.e2e.stage import NOISE_S, Stage, Streamer
 from tests.e2e.ui import PHONE, Visitor, broadcast, shown, visitor
 from tests.harness import eventually_async
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(150),
+]
 
 
 @asynccontextmanager

@@ -24,7 +24,11 @@ from tests.e2e.stage import Contention, Stage
 from tests.e2e.ui import Visitor, visitor
 from tests.harness import RunningServers, eventually_async
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(300),
+]
 
 SEGMENTS_BEFORE, SEGMENTS_AFTER = 10, 10
 GAP_S = 30.0

@@ -22,7 +22,11 @@ from tests.e2e.stage import Stage, Streamer
 from tests.e2e.ui import PHONE, Visitor, shown, visitor
 from tests.harness import eventually_async
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(300),
+]
 
 
 @cache

@@ -133,10 +133,11 @@ async def speak(place: RunningInstance, channel: Person, person: Person, text: s
 
 
 @pytest.mark.parametrize(
-    ("number", "row", "fault"),
+    ("victim", "number", "row", "fault"),
     (
-        (signal.SIGKILL, 5, "kill -9 a chat process"),
-        (signal.SIGTERM, 20, "SIGTERM to a chat process"),
+        # Not the same one: who came meanwhile is on the other.
+        ("chat", signal.SIGKILL, 5, "kill -9 a chat process"),
+        ("chat-2", signal.SIGTERM, 20, "SIGTERM to a chat process"),
     ),
     ids=("killed", "terminated"),
 )
@@ -144,6 +145,7 @@ async def test_05_20_a_chat_process_ends(
     place: RunningInstance,
     world: World,
     report: Report,
+    victim: str,
     number: signal.Signals,
     row: int,
     fault: str,
@@ -157,7 +159,7 @@ async def test_05_20_a_chat_process_ends(
         for n in range(3):
             await speak(place, channel, ann, f"before {n}")
         began = time.monotonic()
-        os.kill(place.pid("chat"), number)
+        os.kill(place.pid(victim), number)
         for n in range(3):
             await speak(place, channel, ann, f"after {n}")
         wanted = [*(f"before {n}" for n in range(3)), *(f"after {n}" for n in range(3))]

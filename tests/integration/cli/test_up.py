@@ -22,7 +22,6 @@ from tests.harness import (
     eventually,
     launch_instance,
     processes_of,
-    wait_until_ready,
 )
 
 MakeInstance = Callable[..., RunningInstance]
@@ -173,51 +172,28 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
     output.unlink()
 
 
-@pytest.mark.timeout(180)
-def test_two_instances_run_side_by_side(
-    instance: RunningInstance, make_instance: MakeInstance
+@pytest.mark.timeout(300)
+def test_interrupted_started_beside_another_ended_and_started_again(
+    instance: RunningInstance, make_instance: MakeInstance, tmp_path: Path
 ) -> None:
-    other = make_instance()
-    assert other.url != instance.url
-    mine, theirs = log_in(instance), log_in(other)
-    assert mine.status_code == theirs.status_code == 200
-    # A token of one says nothing to the other.
-    token = {"Authorization": f"Bearer {mine.json()['access_token']}"}
-    assert httpx.get(f"{instance.url}/api/v1/me", headers=token).status_code == 200
-    assert httpx.get(f"{other.url}/api/v1/me", headers=token).status_code == 401
-    other.stop()
-    assert httpx.get(f"{instance.url}/readyz").status_code == 200
-
-
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize(
-    "number", (signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long))
-)
-def test_a_signal_ends_everything_and_the_next_start_finds_it_again(
-    number: signal.Signals, make_instance: MakeInstance
-) -> None:
-    first = make_instance()
+    data = tmp_path / "data"
+    interrupt_a_start(data)
+    first = make_instance(data=data)
+    strangers(instance, first)
     account = {"login": "keeper", "email": "keeper@example.org", "password": "long enough 1"}
     answer = httpx.post(f"{first.url}/api/v1/auth/register", json=account)
     assert answer.status_code == 201
-    media = Path(first.info["environment"]["FOOTLIGHT_MEDIA_DIR"])
-    run = Path(first.info["environment"]["FOOTLIGHT_RUN_DIR"])
-    assert media.is_dir()
-    assert first.stop(number, timeout_s=STOP_WITHIN_S) == 0
-    assert processes_of(first.data) == []
-    assert not (first.data / "instance.json").exists()
-    assert not media.exists()
-    assert not run.exists()
+    ends_without_a_trace(first, signal.SIGTERM)
+    assert httpx.get(f"{instance.url}/readyz").status_code == 200
 
-    second = make_instance(data=first.data)
+    second = make_instance(data=data)
     del account["email"]
     assert httpx.post(f"{second.url}/api/v1/auth/login", json=account).status_code == 200
     assert log_in(second).status_code == 200
 
 
-@pytest.mark.timeout(120)
-def test_a_start_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def interrupt_a_start(data: Path) -> None:
+    """End a start halfway: nothing is left."""
     process, output = launch_instance(data)
     try:
         eventually(
@@ -229,11 +205,34 @@ def test_a_start_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
         end(process)
     assert processes_of(data) == []
     assert "Traceback" not in output.read_text()
-    process, output = launch_instance(data)
-    try:
-        wait_until_ready(process, data, output)
-    finally:
-        end(process)
+
+
+def strangers(instance: RunningInstance, other: RunningInstance) -> None:
+    """A token of one says nothing to the other."""
+    assert other.url != instance.url
+    mine, theirs = log_in(instance), log_in(other)
+    assert mine.status_code == theirs.status_code == 200
+    token = {"Authorization": f"Bearer {mine.json()['access_token']}"}
+    assert httpx.get(f"{instance.url}/api/v1/me", headers=token).status_code == 200
+    assert httpx.get(f"{other.url}/api/v1/me", headers=token).status_code == 401
+
+
+def ends_without_a_trace(instance: RunningInstance, number: signal.Signals) -> None:
+    """By that signal, all of it."""
+    media = Path(instance.info["environment"]["FOOTLIGHT_MEDIA_DIR"])
+    run = Path(instance.info["environment"]["FOOTLIGHT_RUN_DIR"])
+    assert media.is_dir()
+    assert instance.stop(number, timeout_s=STOP_WITHIN_S) == 0
+    assert processes_of(instance.data) == []
+    assert not (instance.data / "instance.json").exists()
+    assert not media.exists()
+    assert not run.exists()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(120)
+def test_ctrl_c_ends_everything(make_instance: MakeInstance) -> None:
+    ends_without_a_trace(make_instance(), signal.SIGINT)
 
 
 @pytest.mark.long

@@ -126,7 +126,9 @@ def test_nothing_survives_the_supervisor_and_the_next_one_starts(
     assert answer.status_code == 200
 
 
-def test_what_outlives_the_supervisor_is_ended_by_the_next_one(make_instance: MakeInstance) -> None:
+def test_what_outlives_the_supervisor_and_what_it_leaves_is_no_obstacle(
+    make_instance: MakeInstance,
+) -> None:
     first = make_instance("--servers-only")
     folder = first.data / "postgres"
     postmaster = first.pid("postgres")
@@ -142,23 +144,20 @@ def test_what_outlives_the_supervisor_is_ended_by_the_next_one(make_instance: Ma
     assert second.pid("postgres") != postmaster
     assert not set(backends) & set(processes_in(folder))
 
-
-def test_files_of_a_dead_instance_are_no_obstacle(make_instance: MakeInstance) -> None:
-    first = make_instance("--servers-only")
-    run = Path(first.info["environment"]["FOOTLIGHT_RUN_DIR"])
-    media = Path(first.info["environment"]["FOOTLIGHT_MEDIA_DIR"])
+    run = Path(second.info["environment"]["FOOTLIGHT_RUN_DIR"])
+    media = Path(second.info["environment"]["FOOTLIGHT_MEDIA_DIR"])
     (media / "old-session").mkdir()
-    first.process.kill()
-    first.process.wait()
-    eventually(lambda: processes_of(first.data) == [], within_s=5, what="every child is gone")
+    second.process.kill()
+    second.process.wait()
+    eventually(lambda: processes_of(second.data) == [], within_s=5, what="every child is gone")
     # As after a power cut: the number of a stranger's process, sockets that nobody listens on.
-    (first.data / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n")
-    (first.data / "s3/.rclone_temp_123").write_text("half an object")
+    (folder / "postmaster.pid").write_text(f"{os.getpid()}\n")
+    (second.data / "s3/.rclone_temp_123").write_text("half an object")
     (run / "edge-internal.sock").touch()
 
-    second = make_instance(data=first.data, environment={"FOOTLIGHT_MEDIA_WINDOW_S": "10"})
-    assert second.process.poll() is None
-    assert not (second.data / "s3/.rclone_temp_123").exists()
+    third = make_instance(data=second.data, environment={"FOOTLIGHT_MEDIA_WINDOW_S": "10"})
+    assert third.process.poll() is None
+    assert not (third.data / "s3/.rclone_temp_123").exists()
     # Ingest, which goes on with what it knows there, knows of no such session.
     eventually(
         lambda: not (media / "old-session").exists(),

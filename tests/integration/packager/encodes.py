@@ -10,6 +10,7 @@ import io
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -122,8 +123,12 @@ def _encoder(recipe: Recipe) -> list[str]:
     return [*keys, *recipe.options]
 
 
+@lru_cache(maxsize=4)
 def decode(media: bytes) -> tuple[list[int], list[float], list[float], int]:
-    """Of an MP4 or FLV: numbers seen, their times, times of audio frames (s), audio samples."""
+    """Of an MP4 or FLV: numbers seen, their times, times of audio frames (s), audio samples.
+
+    Several tests ask about the same media.
+    """
     numbers: list[int] = []
     seen: list[float] = []
     heard: list[float] = []

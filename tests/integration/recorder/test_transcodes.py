@@ -28,7 +28,9 @@ from tests.job_kit import jobs_of
 
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30")
 SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100")
-LONG = ("-t", "5")
+LONG = ("-t", "3")
+# Two minutes that are made at once, and take a while to encode.
+MINUTES = ("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=30", "-t", "120")
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 
 
@@ -66,7 +68,7 @@ async def test_containers_and_codecs(lab: Lab, kind: str) -> None:
     made = await lab.transcoded(lab.make(name, *words).read_bytes())
     assert made.job.state == "done", made.job.error
     assert made.video.status == "ready"
-    assert made.video.duration_s == pytest.approx(5, abs=0.15)
+    assert made.video.duration_s == pytest.approx(3, abs=0.15)
     assert set(made.timeline) == {"source", "240p", "audio"}
     described = {each["name"]: each for each in made.video.renditions}
     assert (described["source"]["width"], described["source"]["height"]) == (640, 360)
@@ -75,13 +77,13 @@ async def test_containers_and_codecs(lab: Lab, kind: str) -> None:
     assert described["audio"]["codecs"] == "mp4a.40.2"
     starts = [[round(e.start_s, 2) for e in entries] for entries in made.timeline.values()]
     assert starts[0] == starts[1] == starts[2]
-    assert starts[0] == pytest.approx([0, 2, 4], abs=0.05)
+    assert starts[0] == pytest.approx([0, 2], abs=0.05)
     for rendition in ("source", "240p"):
         data = await made.file(rendition)
         shown = pictures(data)
-        assert len(shown) == pytest.approx(150, abs=2)
-        assert sound_s(data) == pytest.approx(5, abs=0.1)
-    assert sound_s(await made.file("audio")) == pytest.approx(5, abs=0.1)
+        assert len(shown) == pytest.approx(90, abs=2)
+        assert sound_s(data) == pytest.approx(3, abs=0.1)
+    assert sound_s(await made.file("audio")) == pytest.approx(3, abs=0.1)
 
 
 async def test_sound_and_picture_stay_together(lab: Lab) -> None:
@@ -115,17 +117,17 @@ async def test_a_rotated_phone_video_stands_upright(lab: Lab) -> None:
         "-f",
         "lavfi",
         "-i",
-        "color=black:size=640x360:rate=30,drawbox=0:0:640:180:white:fill",
+        "color=black:size=480x270:rate=30,drawbox=0:0:480:135:white:fill",
     )
     plain = lab.make("plain.mp4", *bright, *SOUND, "-t", "3", *X264, "-c:a", "aac")
     # Turned against the clock to be shown: what is above comes to the left.
     turned = lab.make("phone.mov", "-display_rotation", "90", "-i", str(plain), "-c", "copy")
     made = await lab.transcoded(turned.read_bytes())
-    assert (made.video.width, made.video.height) == (360, 640)
+    assert (made.video.width, made.video.height) == (270, 480)
     shown = pictures(await made.file("source"))[45].to_ndarray(format="gray")
-    assert shown.shape == (640, 360)
-    assert shown[:, :160].mean() > 230
-    assert shown[:, 200:].mean() < 25
+    assert shown.shape == (480, 270)
+    assert shown[:, :120].mean() > 230
+    assert shown[:, 150:].mean() < 25
 
 
 #: What the same number (58 % of 10 bits) is shown as: in PQ it is the white of a page, 203 cd/m².
@@ -195,7 +197,7 @@ async def test_cut_off_in_the_middle_it_plays_to_there(lab: Lab) -> None:
     whole = lab.make("a.mkv", *PICTURE, *SOUND, *LONG, *X264, "-c:a", "aac").read_bytes()
     made = await lab.transcoded(whole[: len(whole) * 2 // 3])
     assert made.job.state == "done", made.job.error
-    assert 1.5 < made.video.duration_s < 4.9
+    assert 1 < made.video.duration_s < 2.9
 
 
 REFUSED: dict[str, tuple[bytes, str]] = {
@@ -248,7 +250,7 @@ async def test_longer_than_a_day_though_it_does_not_say_so(lab: Lab) -> None:
 async def test_what_takes_too_long_is_given_up(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transcode, "LEAST_S", 0.5)
     monkeypatch.setattr(transcode, "SLOWEST", 0.001)
-    data = lab.make("a.mp4", *PICTURE, "-t", "120", *X264).read_bytes()
+    data = lab.make("a.mp4", *MINUTES, *X264).read_bytes()
     made = await lab.transcoded(data)
     assert made.video.error is not None
     assert made.video.error["code"] == "too_slow"
@@ -256,7 +258,7 @@ async def test_what_takes_too_long_is_given_up(lab: Lab, monkeypatch: pytest.Mon
 
 
 async def test_an_upload_that_is_taken_back_in_the_middle_leaves_nothing(lab: Lab) -> None:
-    data = lab.make("a.mp4", *PICTURE, "-t", "120", *X264).read_bytes()
+    data = lab.make("a.mp4", *MINUTES, *X264).read_bytes()
     job_id = await lab.upload(data)
     job = await lab.running.until(job_id, "running")
     folder = f"videos/{job.video_id}/"
