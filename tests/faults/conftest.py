@@ -34,7 +34,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         behind=mounting(folder / "small"),
         spool_quota_bytes=SPOOL_QUOTA,
         chat_processes=2,
-        request_timeout_s=2.5,
+        request_timeout_s=2,
     ) as running:
         yield running
 
