@@ -137,11 +137,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes runs only when it is asked for by that name, also beside another `-m`."""
-    if "long" in config.option.markexpr:
-        return
-    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
-    items[:] = [item for item in items if not item.get_closest_marker("long")]
+    """What takes minutes runs only when it is asked for by that name, also beside another `-m`. Of the rest, what
+    takes long goes first, the many small files of unit tests last: no worker waits for long at the end.
+    """
+    if "long" not in config.option.markexpr:
+        left = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 class StreamsTogether(LoadScopeScheduling):  # type: ignore[misc]
@@ -153,11 +156,6 @@ class StreamsTogether(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         kind = nodeid.split("/")[1]
         return kind if kind in ("e2e", "faults") else nodeid.split("::")[0]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long goes first, the many small files of unit tests last: no worker waits for long at the end."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> StreamsTogether:
