@@ -139,7 +139,7 @@ async def test_18_spoiled_media(stage: Stage, unnoticed: None, report: Report) -
     ingest = stage.instance.pid("ingest")
     async with live(stage, good) as running:
         # A dozen encoders do not start in the same moment, least of all on two cores.
-        door = asyncio.Semaphore(3)
+        door = asyncio.Semaphore(2)
         told = await together(
             *(_spoil(stage, sample, spoiling, door) for spoiling in SPOILINGS.values())
         )
