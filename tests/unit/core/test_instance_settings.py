@@ -37,7 +37,7 @@ def test_what_another_release_wrote_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", InstanceSettings.model_fields.keys() & Settings.model_fields.keys()
+    "name", sorted(InstanceSettings.model_fields.keys() & Settings.model_fields.keys())
 )
 def test_limits_are_those_of_the_environment(name: str) -> None:
     ours, theirs = InstanceSettings.model_fields[name], Settings.model_fields[name]
