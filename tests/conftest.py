@@ -148,14 +148,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class StreamsTogether(LoadScopeScheduling):  # type: ignore[misc]
-    """Of several workers, one has all the tests that watch streams play in a browser, and one those that break things
-    meanwhile: they measure time, and share instances. Any other file goes to whichever worker is free; its tests
-    share servers, too.
+    """Of several workers, one has all the tests that watch streams play in a browser, and those that break things
+    meanwhile: they measure time, so never two at once, and share instances. Any other file goes to whichever worker
+    is free; its tests share servers, too.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         kind = nodeid.split("/")[1]
-        return kind if kind in ("e2e", "faults") else nodeid.split("::")[0]
+        return "streams" if kind in ("e2e", "faults") else nodeid.split("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> StreamsTogether:

@@ -67,7 +67,6 @@ class Reader:
         self.texts: list[str] = []
         self.offsets: list[int] = []
         self.recovered: list[bool] = []
-        self.client: ChatClient | None = None
         self._task: asyncio.Task[None] | None = None
         self.here = asyncio.Event()
 
@@ -80,8 +79,6 @@ class Reader:
         assert self._task is not None
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        if self.client is not None:
-            await self.client.close()
 
     async def _stay(self) -> None:
         while True:
@@ -92,7 +89,13 @@ class Reader:
                 await asyncio.sleep(0.1)
 
     async def _visit(self) -> None:
-        self.client = client = await dial(self.place.url)
+        client = await dial(self.place.url)
+        try:
+            await self._read(client)
+        finally:
+            await client.close()
+
+    async def _read(self, client: ChatClient) -> None:
         await client.hello(self.person)
         more = {"since": self.offsets[-1]} if self.offsets else {}
         joined = await client.join(self.channel, **more)

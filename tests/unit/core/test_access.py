@@ -42,6 +42,8 @@ SITE_TABLE = {
     SiteAction.SEE_AUDIT_LOG: (False, False, False, True),
     SiteAction.REMOVE_VIDEOS: (False, False, True, True),
     SiteAction.SEE_STORAGE: (False, False, False, True),
+    SiteAction.SEE_OVERVIEW: (False, False, False, True),
+    SiteAction.CHANGE_SETTINGS: (False, False, False, True),
 }
 
 
