@@ -100,17 +100,23 @@ def served(port: int, trust: ssl.SSLContext) -> tuple[str, str | None]:
         return str(certificate["serialNumber"]), secured.selected_alpn_protocol()
 
 
+@contextlib.asynccontextmanager
 async def irc(
     port: int, trust: ssl.SSLContext
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A reader of chat over IRC with TLS, welcomed."""
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", port, ssl=trust, server_hostname="localhost"
     )
-    writer.write(b"NICK justinfan1\r\n")
-    async with asyncio.timeout(10):
-        await reader.readuntil(b" 376 ")
-    return reader, writer
+    try:
+        writer.write(b"NICK justinfan1\r\n")
+        async with asyncio.timeout(10):
+            await reader.readuntil(b" 376 ")
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 @dataclass(frozen=True)
@@ -183,10 +189,12 @@ async def test_a_name_is_certified(secured: Secured, toolchain: Toolchain) -> No
     async with httpx.AsyncClient(verify=trust) as client:
         page = await client.get(f"https://localhost:{ports['https']}/")
         assert page.headers["Strict-Transport-Security"] == "max-age=2592000"
-    _, writer = await irc(ports["irc"], trust)
-    writer.close()
-    channel = await make_channel(secured.instance.url, secured.instance.info["rtmp"])
-    async with secured.streamer(toolchain.ffmpeg(), channel.key):
+    async with irc(ports["irc"], trust):
+        pass
+    async with (
+        await make_channel(secured.instance.url, secured.instance.info["rtmp"]) as channel,
+        secured.streamer(toolchain.ffmpeg(), channel.key),
+    ):
         await channel.wait_for("live")
 
 
@@ -196,9 +204,11 @@ async def test_a_renewal_drops_nobody(secured: Secured, toolchain: Toolchain) ->
     first = await eventually_async(
         lambda: secured.serial("https"), within_s=60, what="a certificate of the authority"
     )
-    channel = await make_channel(secured.instance.url, secured.instance.info["rtmp"])
-    reader, writer = await irc(secured.ports["irc"], secured.trust)
-    async with secured.streamer(toolchain.ffmpeg(), channel.key) as encoder:
+    async with (
+        await make_channel(secured.instance.url, secured.instance.info["rtmp"]) as channel,
+        irc(secured.ports["irc"], secured.trust) as (reader, writer),
+        secured.streamer(toolchain.ffmpeg(), channel.key) as encoder,
+    ):
         state = await channel.wait_for("live")
         (secured.instance.data / "tls/certificate.pem").unlink()
         given = {**secured.instance.info["environment"], **secured.environment}
@@ -219,6 +229,3 @@ async def test_a_renewal_drops_nobody(secured: Secured, toolchain: Toolchain) ->
         after = await channel.state()
         assert (after["state"], after["session"]) == ("live", state["session"])
         assert encoder.returncode is None
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
