@@ -79,7 +79,9 @@ async def _hold(flood: Flood, ends: float) -> Said:
                 await asyncio.sleep(1)
                 continue
             said["opened"] += 1
-            await _drip(reader, writer, text, ends)
+            # Some servers reset what they have had enough of.
+            with contextlib.suppress(OSError):
+                await _drip(reader, writer, text, ends)
             said["closed by the server"] += time.time() < ends
             writer.transport.abort()
 
@@ -96,7 +98,7 @@ async def _drip(
             async with asyncio.timeout(min(1.0, max(0.0, ends - time.time()))):
                 if not await reader.read(4096):
                     return
-        if reader.at_eof():
+        if reader.at_eof() or writer.transport.is_closing():
             return
         if text:
             writer.write(text[at % len(text) :][:1])
