@@ -23,6 +23,7 @@ from bench.catalogue_data import Size, fill
 from bench.instance import ROOT, Instance, running_instance
 from bench.report import Report, arguments
 from bench.vod import settings_of
+from cli.schedule import plain_url
 from core.storage import open_storage
 
 #: As large as two seconds of 3 Mb/s.
@@ -65,7 +66,7 @@ def footlight(*command: str) -> Run:
 async def connect(instance: Instance) -> asyncpg.Connection:
     """To its database, without the services' limits of time."""
     url = str(instance.facts["environment"]["FOOTLIGHT_DATABASE_URL"])
-    return await asyncpg.connect(url.replace("+asyncpg", "", 1))
+    return await asyncpg.connect(plain_url(url))
 
 
 async def counted(instance: Instance) -> tuple[int, ...]:

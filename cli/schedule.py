@@ -79,11 +79,14 @@ async def keep_taking(
             await asyncio.sleep(min(RETRY, interval).total_seconds())
 
 
+def plain_url(database_url: str) -> str:
+    """asyncpg's form of SQLAlchemy's."""
+    return re.sub("([?&])ssl=", r"\1sslmode=", database_url.replace("+asyncpg:", ":", 1))
+
+
 async def last_backup(database_url: str) -> Last:
     """What the table says. Raises OSError, TimeoutError or PostgresError."""
-    # SQLAlchemy's form of it, and asyncpg's.
-    url = re.sub("([?&])ssl=", r"\1sslmode=", database_url.replace("+asyncpg:", ":", 1))
-    connection = await asyncpg.connect(url, timeout=_ASKED_S)
+    connection = await asyncpg.connect(plain_url(database_url), timeout=_ASKED_S)
     try:
         row = await connection.fetchrow(
             "select max(ended_at) filter (where error is null) as taken, max(ended_at) as tried from backups"

@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 import { explain } from '../api/client';
 import type { Resource } from '../api/use-resource';
 import { Button } from './button';
-import { Notice, Skeleton } from './ui';
+import { EmptyState, Notice, Skeleton } from './ui';
 
 type Loading<T> = Pick<Resource<T>, 'data' | 'error' | 'reload'>;
 
@@ -26,6 +26,31 @@ export function Failed({
     >
       {explain(of.error)}
     </Notice>
+  );
+}
+
+/** The same where it is the page, or most of it. */
+export function FailedPage({
+  of,
+  title,
+  level,
+}: {
+  of: Pick<Loading<unknown>, 'error' | 'reload'>;
+  title: string;
+  level?: 'h1' | 'h2';
+}) {
+  return (
+    <EmptyState
+      level={level}
+      title={title}
+      actions={
+        <Button look="primary" icon="refresh" onClick={of.reload}>
+          Try again
+        </Button>
+      }
+    >
+      {explain(of.error)}
+    </EmptyState>
   );
 }
 

@@ -9,6 +9,7 @@ import { Button, ButtonLink } from '../components/button';
 import { CardGhosts } from '../components/card-ghosts';
 import { Chip } from '../components/chip';
 import { InlineSelect } from '../components/field';
+import { FailedPage } from '../components/loaded';
 import { StreamCard } from '../components/stream-card';
 import { EmptyState, Notice } from '../components/ui';
 import { cx } from '../lib/cx';
@@ -65,19 +66,7 @@ export function DirectoryPage() {
 
   if (streams.loading) return <DirectorySkeleton />;
   if (items === undefined) {
-    return (
-      <EmptyState
-        level="h1"
-        title="The directory did not load"
-        actions={
-          <Button look="primary" icon="refresh" onClick={streams.reload}>
-            Try again
-          </Button>
-        }
-      >
-        {explain(streams.error)}
-      </EmptyState>
-    );
+    return <FailedPage of={streams} level="h1" title="The directory did not load" />;
   }
   if (items.length === 0) return <NobodyLive />;
 

@@ -1,7 +1,7 @@
-import { ApiError, explain } from '../../api/client';
+import { ApiError } from '../../api/client';
 import type { Resource } from '../../api/use-resource';
-import { Button } from '../../components/button';
-import { EmptyState, Skeleton } from '../../components/ui';
+import { FailedPage } from '../../components/loaded';
+import { Skeleton } from '../../components/ui';
 import channelCss from '../channel.module.css';
 import { NotFoundPage } from '../not-found';
 
@@ -23,17 +23,5 @@ export function Absent({
     );
   }
   if (of.error instanceof ApiError && of.error.status === 404) return <NotFoundPage what={what} />;
-  return (
-    <EmptyState
-      level="h1"
-      title={`The ${what} did not load`}
-      actions={
-        <Button look="primary" icon="refresh" onClick={of.reload}>
-          Try again
-        </Button>
-      }
-    >
-      {explain(of.error)}
-    </EmptyState>
-  );
+  return <FailedPage of={of} level="h1" title={`The ${what} did not load`} />;
 }

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 import { useLocation, useSearch } from 'wouter';
-import { api, explain } from '../../api/client';
+import { api } from '../../api/client';
 import { useSession } from '../../api/session';
 import type { Page } from '../../api/types';
 import { type Pages, usePages } from '../../api/use-pages';
@@ -11,6 +11,7 @@ import { CardGhosts } from '../../components/card-ghosts';
 import { Chip } from '../../components/chip';
 import { InlineSelect } from '../../components/field';
 import { LanguageFilter } from '../../components/language-select';
+import { FailedPage } from '../../components/loaded';
 import { More } from '../../components/more';
 import { TitleSearch } from '../../components/title-search';
 import { EmptyState } from '../../components/ui';
@@ -211,16 +212,7 @@ export function VideoGrid({
     return of.error === undefined ? (
       <GridSkeleton label={label} />
     ) : (
-      <EmptyState
-        title="The videos did not load"
-        actions={
-          <Button look="primary" icon="refresh" onClick={of.reload}>
-            Try again
-          </Button>
-        }
-      >
-        {explain(of.error)}
-      </EmptyState>
+      <FailedPage of={of} title="The videos did not load" />
     );
   }
   if (of.data.items.length === 0) return empty;
