@@ -331,8 +331,9 @@ class Store:
             done = await self._restore(
                 keys=[key(channel_id, part) for part in ("room", "barred", "warned", "restoring")],
                 args=[
-                    token, run, secrets.token_hex(6), kept, seen, LEAP, len(barred), *pairs,
-                    *(str(user) for user in warned),
+                    token, run, secrets.token_hex(6), kept, seen, LEAP, channel(channel_id),
+                    Audience.CONTROL.encode() + wire.encode({"kind": "room"}),
+                    len(barred), *pairs, *(str(user) for user in warned),
                 ],
             )  # fmt: skip
         return int(done) > 0

@@ -6,9 +6,11 @@ import asyncio
 import json
 
 import pytest
+from redis.asyncio import Redis
 from websockets.frames import Frame, Opcode
 
 from tests.chat_kit import Chat, World
+from tests.harness import eventually_async
 
 HANDSHAKE = (
     b"GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -92,6 +94,23 @@ async def test_history_on_joining_and_recovery_by_offset(chat: Chat, world: Worl
     assert nothing["history"] == []
     lost = await b.join(channel, since=0)
     assert lost["recovered"] and len(lost["history"]) == 2
+
+
+async def test_every_process_learns_that_redis_was_emptied(
+    chat: Chat, other: Chat, world: World
+) -> None:
+    channel, ann = await world.person("chan"), await world.person("ann")
+    a, b = await chat.joined(channel, ann), await other.client()
+    before = (await b.join(channel))["epoch"]
+    async with Redis.from_url(world.settings.redis_url) as redis:
+        await redis.delete(f"chat:{{{channel.id}}}:room")
+    # Noticed by the process on which somebody speaks, and told by it to the other.
+    assert (await a.say(channel, "hello"))["type"] == "message"
+
+    async def renewed() -> bool:
+        return (await b.join(channel))["epoch"] != before
+
+    await eventually_async(renewed, what="the other process knows as well")
 
 
 async def test_who_may_not_speak(chat: Chat, world: World) -> None:
