@@ -64,7 +64,9 @@ async def _open(address: tuple[str, int]) -> tuple[asyncio.StreamReader, asyncio
 
 
 async def _hold(flood: Flood, ends: float) -> Said:
-    """Keep `count` connections open that say `text`, a byte a second; those that are closed are opened again."""
+    """Keep `count` connections open that say `text`, a byte a second; those that are closed are opened again
+    a second later.
+    """
     said: Said = Counter()
     text = flood.text.encode()
 
@@ -82,8 +84,10 @@ async def _hold(flood: Flood, ends: float) -> Said:
             # Some servers reset what they have had enough of.
             with contextlib.suppress(OSError):
                 await _drip(reader, writer, text, ends)
-            said["closed by the server"] += time.time() < ends
             writer.transport.abort()
+            if time.time() < ends:
+                said["closed by the server"] += 1
+                await asyncio.sleep(1)
 
     await asyncio.gather(*(one(number) for number in range(flood.count)))
     return said

@@ -132,6 +132,8 @@ async def under(scene: Scene, flood: Flood, seconds: float) -> tuple[Figures, Co
     ends = time.time() + 6 + WARM_UP_S + seconds + 2
     process = context.Process(target=run, args=(theirs, flood, ends))
     process.start()
+    # Held by the flood alone, so that its death is heard of.
+    theirs.close()
     try:
         await asyncio.sleep(6)
         figures = await scene.measure(seconds)
