@@ -38,6 +38,7 @@ CLIPS_ACCOUNT = Limit("account", 60, 3600)
 CLIPS_ADDRESS = Limit("address", 300, 3600)
 EXPORTS_ACCOUNT = Limit("account", 30, 3600)
 UPLOADS_ACCOUNT = Limit("account", 60, 3600)
+RETRIES_ACCOUNT = Limit("account", 20, 3600)
 POSTERS_ACCOUNT = Limit("account", 60, 3600)
 HIGHLIGHTS_ACCOUNT = Limit("account", 30, 3600)
 # What counts once a day a viewer; many viewers may share an address.

@@ -52,6 +52,8 @@ _NO_ROOM = "There is no room to process this file on the server just now."
 #: ffmpeg's status when a signal ended it: the only one that it gets says that its processor time is up.
 _BY_SIGNAL = 255
 _NO_MEMORY = "Cannot allocate memory"
+#: Failures that may have been the server's: after these another attempt may be asked for.
+MAY_PASS = frozenset({"internal", "unavailable", "worker_died", "too_slow", "too_demanding"})
 
 
 @dataclass(frozen=True)
@@ -173,11 +175,12 @@ class Transcode:
             raise refused
 
     async def undo(self, session: AsyncSession, work: Work, failure: Failure) -> None:
-        """The video has failed, and says why."""
+        """The video has failed, and says why, and whether it may be tried again."""
+        error = {**failure.as_json(), "retry": failure.code in MAY_PASS}
         await session.execute(
             update(Video)
             .where(Video.id == work.video_id, Video.status == VideoStatus.PROCESSING)
-            .values(status=VideoStatus.FAILED, error=failure.as_json())
+            .values(status=VideoStatus.FAILED, error=error)
         )
 
 

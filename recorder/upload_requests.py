@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.bus import Bus
 from core.db.models import Json
 from core.db.video_models import Job, JobState, Video, VideoKind, VideoStatus
-from core.errors import NotFound
+from core.errors import Conflict, NotFound
 from core.events import recorder_question
 from recorder import jobs
 from recorder.jobs import Kind, Priority, Queue, Undo
@@ -23,7 +24,7 @@ FIELDS = ("title", "description", "category", "language", "visibility", "tags")
 
 @dataclass(frozen=True)
 class UploadRequests:
-    """Answers `upload.begin`, `upload.complete` and `upload.abandon`."""
+    """Answers `upload.begin`, `upload.complete`, `upload.retry` and `upload.abandon`."""
 
     queue: Queue
     undo: Mapping[str, Undo]
@@ -33,6 +34,7 @@ class UploadRequests:
         for op, answer in (
             ("upload.begin", self.begin),
             ("upload.complete", self.complete),
+            ("upload.retry", self.retry),
             ("upload.abandon", self.abandon),
         ):
             await bus.respond(recorder_question(op), answer, queue="recorder")
@@ -56,22 +58,32 @@ class UploadRequests:
         """{upload_id, video_id} → {job_id}: the file is whole. Asked twice, there is one job."""
         video_id = int(question["video_id"])
         async with self.queue.database.session() as session:
-            query = select(Video).where(Video.id == video_id, Video.kind == VideoKind.UPLOAD)
-            video = await session.scalar(query.with_for_update())
-            if video is None:
-                raise NotFound("There is no such video.", code="video_not_found")
+            video = await _uploaded(session, video_id)
             there = select(Job.id).where(Job.video_id == video_id, Job.kind == Kind.TRANSCODE)
             known = await session.scalar(there.limit(1))
             if known is not None:
                 return {"job_id": str(known)}
-            row = await jobs.add(
-                session,
-                Kind.TRANSCODE,
-                priority=Priority.LATER,
-                video_id=video_id,
-                user_id=video.channel_id,
-                params={"upload_id": str(question["upload_id"])},
+            row = await _job(session, video, question)
+        await self.queue.wake(row)
+        return {"job_id": str(row.id)}
+
+    async def retry(self, question: dict[str, Any]) -> dict[str, Any]:
+        """{upload_id, video_id} → {job_id}: another attempt at one that failed. Raises NotFound, Conflict
+        (`video_not_failed`), also for the second of two that ask at once.
+        """
+        video_id = int(question["video_id"])
+        async with self.queue.database.session() as session:
+            video = await _uploaded(session, video_id)
+            if video.status != VideoStatus.FAILED or video.trashed_at is not None:
+                raise Conflict("This video has not failed.", code="video_not_failed")
+            video.status, video.error = VideoStatus.PROCESSING, None
+            row = await _job(session, video, question)
+            # Objects that a worker left who died over the job before keep their names to themselves.
+            claims = func.coalesce(Job.result["claims"].as_integer(), 0)
+            before = select(func.sum(claims)).where(
+                Job.video_id == video_id, Job.kind == Kind.TRANSCODE
             )
+            row.result = {"claims": int(await session.scalar(before) or 0)}
         await self.queue.wake(row)
         return {"job_id": str(row.id)}
 
@@ -95,6 +107,29 @@ class UploadRequests:
                 .returning(Video.id)
             )
             return {"abandoned": gone is not None}
+
+
+async def _uploaded(session: AsyncSession, video_id: int) -> Video:
+    """The video of an upload, locked. Raises NotFound."""
+    query = select(Video).where(
+        Video.id == video_id, Video.kind == VideoKind.UPLOAD, Video.purged_at.is_(None)
+    )
+    video = await session.scalar(query.with_for_update())
+    if video is None:
+        raise NotFound("There is no such video.", code="video_not_found")
+    return video
+
+
+async def _job(session: AsyncSession, video: Video, question: dict[str, Any]) -> Job:
+    """A new job that makes a video of its upload."""
+    return await jobs.add(
+        session,
+        Kind.TRANSCODE,
+        priority=Priority.LATER,
+        video_id=video.id,
+        user_id=video.channel_id,
+        params={"upload_id": str(question["upload_id"])},
+    )
 
 
 def _moment(fields: Json) -> datetime | None:

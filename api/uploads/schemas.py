@@ -17,6 +17,10 @@ class UploadProblem(Model):
 
     code: str
     message: str
+    retry: bool = Field(
+        default=False,
+        description="Whether the file is kept and may be tried again (`/videos/{id}/retry`).",
+    )
 
 
 class UploadView(Model):

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 
 from api.uploads.chunks import folder
 from api.uploads.uploads import TRANSCODE
@@ -110,28 +110,29 @@ class Sweep:
             await self._bus.request(recorder_question("upload.abandon"), question)
 
     async def _clear_finished(self, now: datetime) -> None:
-        """The files go once there is a video of them, or none will be; the rows some days later."""
-        over = (VideoStatus.READY, VideoStatus.FAILED)
+        """The files go once there is a video of them, or none will be; the rows some days later, and with
+        them the files that could have been tried again.
+        """
         query = (
             select(Upload)
             .outerjoin(Video, Video.id == Upload.video_id)
-            .where(
-                Upload.state == UploadState.COMPLETE,
-                or_(Upload.chunks != [], Upload.expires_at < now),
-                or_(Video.id.is_(None), Video.status.in_(over)),
-            )
+            .where(Upload.state == UploadState.COMPLETE, _is_finished(now))
         )
         async with self._database.session() as session:
-            rows = (await session.scalars(query.limit(BATCH))).all()
-        for row in rows:
-            if not await self._remove_chunks(row):
-                return
+            found = (await session.scalars(query.limit(BATCH))).all()
+        for each in found:
+            # Asked again, and locked: its owner may have it tried again at this moment.
+            mine = query.where(Upload.id == each.id).with_for_update(of=Upload)
             async with self._database.session() as session:
+                row = await session.scalar(mine)
+                if row is None:
+                    continue
+                if not await self._remove_chunks(row):
+                    return
                 if row.expires_at < now:
-                    await session.execute(delete(Upload).where(Upload.id == row.id))
+                    await session.delete(row)
                 else:
-                    mine = Upload.id == row.id
-                    await session.execute(update(Upload).where(mine).values(chunks=[]))
+                    row.chunks = []
 
     async def _remove_chunks(self, row: Upload) -> bool:
         """False while a backup copies them."""
@@ -140,3 +141,19 @@ class Sweep:
             if may:
                 await self._storage.delete(*(found.key for found in stored))
             return may
+
+
+def _is_finished(now: datetime) -> ColumnElement[bool]:
+    """Whether there is something to remove of a complete upload."""
+    failed = Video.status == VideoStatus.FAILED
+    may_pass = func.coalesce(Video.error["retry"].as_boolean(), False)
+    settled = or_(
+        Video.id.is_(None),
+        Video.purged_at.is_not(None),
+        Video.status == VideoStatus.READY,
+        and_(failed, ~may_pass),
+    )
+    return or_(
+        and_(settled, Upload.chunks != []),
+        and_(or_(settled, failed), Upload.expires_at < now),
+    )

@@ -14,7 +14,7 @@ from api import names
 from core.access import Action, Actor, ChannelRef, authorize
 from core.db.models import Channel, SuspensionScope
 from core.db.video_models import Job, Upload, UploadState, Video
-from core.errors import Forbidden, Invalid, NotFound, RateLimited
+from core.errors import Conflict, Forbidden, Invalid, NotFound, RateLimited
 from core.instance_settings import InstanceSettings
 from core.suspensions import standing
 
@@ -22,13 +22,18 @@ TRANSCODE = "transcode"
 MOST_LISTED = 100
 
 
+async def may_upload(session: AsyncSession, actor: Actor) -> None:
+    """Raise Forbidden (`uploading_not_allowed`, `channel_suspended`) unless the actor may upload at all."""
+    authorize(actor, Action.UPLOAD_VIDEOS, ChannelRef(actor.id))
+    if SuspensionScope.CHANNEL in await standing(session, actor.id, datetime.now(UTC)):
+        raise Forbidden("Your channel is suspended.", code="channel_suspended")
+
+
 async def admit(session: AsyncSession, actor: Actor, size: int, settings: InstanceSettings) -> None:
     """Raise Forbidden (`uploading_not_allowed`, `channel_suspended`, `quota_exceeded`) or RateLimited
     (`too_many_uploads`) unless the actor may begin an upload of `size` bytes.
     """
-    authorize(actor, Action.UPLOAD_VIDEOS, ChannelRef(actor.id))
-    if SuspensionScope.CHANNEL in await standing(session, actor.id, datetime.now(UTC)):
-        raise Forbidden("Your channel is suspended.", code="channel_suspended")
+    await may_upload(session, actor)
     # Uploads that begin side by side are counted one after the other. Not a full lock: recorder adds
     # the video meanwhile, which refers to this row.
     mine = select(Channel.id).where(Channel.id == actor.id)
@@ -86,6 +91,22 @@ async def find(session: AsyncSession, actor: Actor, upload_id: str) -> Upload:
     row = await session.get(Upload, uuid.UUID(upload_id))
     if row is None or row.user_id != actor.id or row.state == UploadState.CANCELLED:
         raise NotFound("There is no such upload.", code="upload_not_found")
+    return row
+
+
+async def keep_file(session: AsyncSession, video: Video, life: timedelta) -> Upload:
+    """The upload of a video that failed, its file kept for another `life` from now on. It is locked: the
+    sweep leaves it alone meanwhile. Raises Conflict (`upload_gone`).
+    """
+    query = select(Upload).where(
+        Upload.user_id == video.channel_id,
+        Upload.video_id == video.id,
+        Upload.state == UploadState.COMPLETE,
+    )
+    row = await session.scalar(query.with_for_update())
+    if row is None or not row.chunks or not (video.error or {}).get("retry"):
+        raise Conflict("The uploaded file is no longer kept. Upload it again.", code="upload_gone")
+    row.expires_at = datetime.now(UTC) + life
     return row
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.videos import catalogue, posters, replay, settings, storage, watching
+from api.videos import catalogue, posters, replay, retry, settings, storage, watching
 from api.videos.area import videos
 
-__all__ = ["catalogue", "posters", "replay", "settings", "storage", "videos", "watching"]
+__all__ = ["catalogue", "posters", "replay", "retry", "settings", "storage", "videos", "watching"]

@@ -174,6 +174,10 @@ class Problem(Model):
 
     code: str
     message: str
+    retry: bool = Field(
+        default=False,
+        description="Whether the uploaded file is kept and may be tried again (`…/retry`).",
+    )
 
 
 class OwnPart(Model):

@@ -19,7 +19,7 @@ from api.uploads.chunks import CHUNK_BYTES, folder
 from api.uploads.sweep import Sweep
 from api.uploads.uploads import admit
 from core.access import Actor
-from core.db.models import Role
+from core.db.models import AuditEntry, Role
 from core.db.video_models import Job, Upload, Video, VideoStatus
 from core.errors import Forbidden
 from core.instance_settings import CurrentSettings
@@ -382,6 +382,76 @@ async def test_the_file_goes_once_there_is_a_video(account: Accounts, running: R
     await Sweep(running.database, running.storage, running.bus).once(datetime.now(UTC))
     assert await running.storage.list(folder_of(url)) == []
     assert (await owner("GET", url)).body["state"] == "done"
+
+
+async def fail(running: Running, owner: Account, *, retry: bool) -> tuple[str, int]:
+    """An upload of which no video could be made, and the sweep came by: where it is, and its video."""
+    url = await begin(owner, 3)
+    await send(owner, url, 0, b"abc")
+    video_id = int((await owner("GET", url)).body["video_id"])
+    error = {"code": "worker_died", "message": "It was given up.", "retry": retry}
+    async with running.database.session() as session:
+        mine = update(Video).where(Video.id == video_id)
+        await session.execute(mine.values(status=VideoStatus.FAILED, error=error))
+        ended = update(Job).where(Job.video_id == video_id)
+        await session.execute(ended.values(state="failed", result={"claims": 3, "deaths": 3}))
+    await Sweep(running.database, running.storage, running.bus).once(datetime.now(UTC))
+    return url, video_id
+
+
+async def test_what_failed_is_tried_again(account: Accounts, running: Running) -> None:
+    owner, stranger, admin = await account(), await account(), await account(Role.ADMIN)
+    url, video_id = await fail(running, owner, retry=True)
+    retry = f"/videos/{video_id}/retry"
+    before = (await owner("GET", url)).body
+    assert (before["state"], before["error"]["retry"]) == ("failed", True)
+    assert (await stranger("POST", retry)).status in (403, 404)
+    answer = await owner("POST", retry)
+    assert (answer.status, answer.body["status"], answer.body["own"]["error"]) == (
+        202,
+        "processing",
+        None,
+    )
+    after = (await owner("GET", url)).body
+    assert (after["state"], after["error"]) == ("waiting", None)
+    assert after["expires_at"] > before["expires_at"]
+    again = await admin("POST", retry)
+    assert (again.status, again.code) == (409, "video_not_failed")
+    async with running.database.session() as session:
+        query = select(Job).where(Job.video_id == video_id).order_by(Job.id)
+        first, second = (await session.scalars(query)).all()
+    assert (second.state, second.kind, second.params) == ("queued", first.kind, first.params)
+    # The names of another attempt's objects are not used again.
+    assert second.result == {"claims": 3}
+    assert await stored(running, url) == b"abc"
+
+
+async def test_what_an_admin_tries_again_is_in_the_log(account: Accounts, running: Running) -> None:
+    owner, admin = await account(), await account(Role.ADMIN)
+    _, video_id = await fail(running, owner, retry=True)
+    assert (await admin("POST", f"/videos/{video_id}/retry")).status == 202
+    async with running.database.session() as session:
+        query = select(AuditEntry).where(AuditEntry.action == "video.retried")
+        entries = (await session.scalars(query)).all()
+    assert [(e.actor_id, e.data["video_id"]) for e in entries] == [(admin.id, str(video_id))]
+
+
+async def test_a_file_that_is_not_kept_has_to_come_again(
+    account: Accounts, running: Running
+) -> None:
+    owner = await account()
+    url, video_id = await fail(running, owner, retry=False)
+    assert await running.storage.list(folder_of(url)) == []
+    refused = await owner("POST", f"/videos/{video_id}/retry")
+    assert (refused.status, refused.code) == (409, "upload_gone")
+    url, video_id = await fail(running, owner, retry=True)
+    async with running.database.session() as session:
+        mine = update(Upload).where(Upload.id == number_of(url))
+        await session.execute(mine.values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
+    await Sweep(running.database, running.storage, running.bus).once(datetime.now(UTC))
+    assert await running.storage.list(folder_of(url)) == []
+    refused = await owner("POST", f"/videos/{video_id}/retry")
+    assert (refused.status, refused.code) == (409, "upload_gone")
 
 
 async def test_a_video_without_an_upload_goes(account: Accounts, running: Running) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import delete, update
 
 from cli.toolchain import Toolchain
 from core.db.video_models import Job
-from core.errors import Unavailable
+from core.errors import Conflict, Unavailable
 from recorder import transcode
 from recorder.crafts import undo
 from recorder.jobs import Kind, Work
@@ -220,6 +220,7 @@ async def test_what_is_no_video_says_so(lab: Lab, kind: str) -> None:
     assert (made.job.state, made.video.status) == ("failed", "failed")
     assert made.video.error is not None
     assert made.video.error["code"] == code, list(made.video.error.values())
+    assert made.video.error["retry"] is False
     assert made.job.attempts == 1
     assert await lab.running.storage.list(f"videos/{made.video.id}/") == []
 
@@ -247,14 +248,24 @@ async def test_longer_than_a_day_though_it_does_not_say_so(lab: Lab) -> None:
     assert await lab.running.storage.list(f"videos/{made.video.id}/") == []
 
 
-async def test_what_takes_too_long_is_given_up(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transcode, "LEAST_S", 0.5)
+async def test_what_takes_too_long_is_given_up_until_it_is_asked_for(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcode, "LEAST_S", 0.01)
     monkeypatch.setattr(transcode, "SLOWEST", 0.001)
-    data = lab.make("a.mp4", *MINUTES, *X264).read_bytes()
+    data = lab.make("a.mp4", *PICTURE, *LONG, *X264).read_bytes()
     made = await lab.transcoded(data)
     assert made.video.error is not None
-    assert made.video.error["code"] == "too_slow"
+    assert (made.video.error["code"], made.video.error["retry"]) == ("too_slow", True)
     assert await lab.running.storage.list(f"videos/{made.video.id}/") == []
+    monkeypatch.undo()
+    requests = UploadRequests(lab.running.queue, undo(lab.running.crafts))
+    question = {"video_id": made.video.id, **made.job.params}
+    again = await lab.result(int((await requests.retry(question))["job_id"]))
+    assert (again.video.status, again.video.error) == ("ready", None)
+    assert again.timeline["source"][0].msn == 1_000_000
+    with pytest.raises(Conflict, match="has not failed"):
+        await requests.retry(question)
 
 
 async def test_an_upload_that_is_taken_back_in_the_middle_leaves_nothing(lab: Lab) -> None:

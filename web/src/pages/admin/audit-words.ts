@@ -35,6 +35,7 @@ const WORDS: Record<string, string> = {
   'video.deleted': 'deleted a video of %',
   'video.edited': 'changed a video of %',
   'video.removed': 'removed a video of %',
+  'video.retried': 'had an upload of % processed again',
 };
 
 /** Names of what was noted with it; what is missing here is said as it is called. */
