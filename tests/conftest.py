@@ -28,7 +28,13 @@ from tests.faults.table import (  # noqa: F401 (a hook, and fixtures)
     report,
     strained_by,
 )
-from tests.harness import PLAIN_HOST, RunningInstance, RunningServers, start_instance
+from tests.harness import (
+    PLAIN_HOST,
+    RunningInstance,
+    RunningServers,
+    first_start,
+    start_instance,
+)
 
 # What `./footlight` tells the programs that it starts; everything else with our prefix is a setting.
 TOOLCHAIN_VARIABLES = ("FOOTLIGHT_TOOLCHAIN", "FOOTLIGHT_TOOLCHAIN_VIEW")
@@ -45,6 +51,13 @@ def _no_settings_from_outside() -> Iterator[None]:
             patch.delenv(name)
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _first_start_is_shared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Between the workers, of which each has a folder of its own below that of the run."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        first_start.folder = tmp_path_factory.getbasetemp().parent / "first-start"
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ import pytest
 from cli.instance import free_port, read_instance
 from core.service import Build, Service, serve
 from core.settings import Settings
+from tests.first_start import FirstStart
 
 SOURCE = Path(__file__).resolve().parent.parent
 # What every stream key looks like (core.stream_keys), those that only tests make up included.
@@ -158,6 +159,7 @@ def start_instance(
     user's unless `environment` says otherwise. What it leaves is searched for stream keys: none may ever
     reach a log or a file name. Raises AssertionError with the terminal's text when it does not get ready.
     """
+    first_start.give_to(data)
     process, output = launch_instance(data, *arguments, environment=environment, behind=behind)
     began = time.monotonic()
     try:
@@ -193,6 +195,17 @@ def launch_instance(
             stderr=file,
         )
     return process, output
+
+
+def _start_and_stop(data: Path) -> None:
+    process, output = launch_instance(data, "--servers-only")
+    try:
+        wait_until_ready(process, data, output, within_s=120)
+    finally:
+        end(process)
+
+
+first_start = FirstStart(_start_and_stop)
 
 
 def wait_until_ready(
