@@ -23,6 +23,7 @@ from chat import facts
 from chat.facts import ChannelFacts, stamp
 from chat.history import KEEP, History, deleted_after
 from chat.metrics import ChatMetrics
+from chat.reaching import patience
 from chat.registry import Rooms
 from chat.reload import Reload
 from chat.room import Rank, User, default_color, may_moderate, may_own
@@ -92,8 +93,10 @@ class Desk:
         found.check(case)
         guard = self.store.deciding(case.channel.id) if found.in_redis else nullcontext()
         try:
-            async with guard:
-                answer = await found.run(self, case)
+            # Redis may answer none of the steps: who asked is told so once a request would be given up.
+            with patience(self.settings.request_timeout_s):
+                async with guard:
+                    answer = await found.run(self, case)
         except Unavailable:
             # PostgreSQL may hold it, and Redis not.
             self.unsure.add(case.channel.id)

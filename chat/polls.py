@@ -19,7 +19,7 @@ from chat.commands import (
     POLL_QUESTION_LENGTH,
 )
 from chat.decisions import Answer, Case, Desk, anybody, log, operation
-from chat.store import reaching
+from chat.reaching import reaching
 from core.db.models import ChatBan, Poll, PollStatus, PollVote
 from core.errors import Conflict, Forbidden, Invalid, NotFound
 

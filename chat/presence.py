@@ -11,10 +11,11 @@ import secrets
 import time
 from typing import Any
 
+from chat.reaching import reaching
 from chat.registry import Rooms
 from chat.room import Rank
 from chat.rooms import Room
-from chat.store import Store, key, reaching
+from chat.store import Store, key
 from core.bus import obey_cancellation
 from core.errors import Unavailable
 from core.logs import logger

@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from chat import room, wire
+from chat.reaching import UNREACHABLE, reaching, unreached
 from chat.turnstile import Turnstile
 from core.errors import DomainError, Unavailable
 
@@ -94,22 +94,6 @@ def key(channel_id: int, name: str) -> str:
     return f"chat:{{{channel_id}}}:{name}"
 
 
-_UNREACHABLE = (RedisError, OSError, TimeoutError)
-
-
-def _unavailable() -> Unavailable:
-    return Unavailable("Chat is not available just now. Try again in a moment.", retry_after=2)
-
-
-@asynccontextmanager
-async def reaching() -> AsyncIterator[None]:
-    """Turns Redis' errors into Unavailable."""
-    try:
-        yield
-    except _UNREACHABLE as error:
-        raise _unavailable() from error
-
-
 class Store:
     """All rooms, as this process reaches them. Every method raises Unavailable without Redis."""
 
@@ -151,8 +135,8 @@ class Store:
                     int(gate.barrable), digest(text), int(publish), rest, about, frame["id"],
                 ],
             )  # fmt: skip
-        except _UNREACHABLE as error:
-            raise _unavailable() from error
+        except UNREACHABLE as error:
+            raise unreached() from error
         if code == b"ok":
             return int(number)
         raise _refusal(code.decode(), number / 1000)
@@ -203,7 +187,8 @@ class Store:
         trace = f"{channel_id}:{secrets.token_hex(6)}"
         # Without Redis the decision stands in PostgreSQL alone, and its process knows that it does.
         with suppress(Unavailable):
-            async with reaching():
+            # The decision itself has to be left some of the time.
+            async with reaching(share=0.5):
                 await self.redis.zadd(DECIDING, {trace: time.time()})
         try:
             yield

@@ -15,9 +15,10 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
 from chat.decisions import Desk
+from chat.reaching import reaching
 from chat.rooms import Room
 from chat.sessions import Session
-from chat.store import Audience, key, reaching
+from chat.store import Audience, key
 from core.bus import obey_cancellation
 from core.db.models import ChatBan, ChatSuspicious, Login, User
 from core.errors import DomainError

@@ -36,6 +36,31 @@ async def ask(
         return await bus.request(CHAT_DECIDE, question)
 
 
+async def test_a_decision_does_not_wait_for_redis_at_every_step(
+    servers: RunningServers, socket_folder: Path, world: World
+) -> None:
+    """Who bans somebody while Redis is frozen is told soon that it does not hold yet; then it does."""
+    channel, ann = await world.person("chan"), await world.person("ann")
+    settings = chat_settings(servers.settings(), socket_folder, request_timeout_s=4.0)
+    async with running_chat(settings) as chat, open_redis(world.settings) as redis:
+        owner, a = await chat.joined(channel, channel), await chat.joined(channel, ann)
+        await redis.client_pause(60_000, all=False)
+        try:
+            began = time.monotonic()
+            answer = await owner.say(channel, f"/ban {ann.login}")
+            waited = time.monotonic() - began
+        finally:
+            await redis.client_unpause()
+        assert answer["code"] == "unavailable"
+        # Two steps of it asked Redis.
+        assert waited < 2 * settings.request_timeout_s
+
+        async def holds() -> bool:
+            return (await a.say(channel, f"{time.monotonic()}")).get("code") == "msg_banned"
+
+        await eventually_async(holds, what="the ban holds")
+
+
 async def test_a_ban_holds_everywhere_when_it_is_answered(
     chat: Chat, other: Chat, world: World
 ) -> None:
