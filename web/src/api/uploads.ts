@@ -11,7 +11,8 @@ export interface Upload {
   received: number;
   state: 'receiving' | 'waiting' | 'processing' | 'done' | 'failed' | 'cancelled';
   progress: number;
-  error: { code: string; message: string } | null;
+  /** `retry`: the file is kept and may be tried again as it is. */
+  error: { code: string; message: string; retry: boolean } | null;
   created_at: string;
   expires_at: string;
 }

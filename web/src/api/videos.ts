@@ -42,7 +42,7 @@ export interface Video {
 export interface OwnPart {
   size_bytes: number;
   ready_at: string | null;
-  error: { code: string; message: string } | null;
+  error: { code: string; message: string; retry: boolean } | null;
   trashed_at: string | null;
   purge_at: string | null;
 }
@@ -184,6 +184,8 @@ export const videos = {
   trash: (id: string) => api('DELETE', `/videos/${id}`),
   remove: (id: string) => api('DELETE', `/videos/${id}?forever=true`),
   restore: (id: string) => api<VideoDetail>('POST', `/videos/${id}/restore`),
+  /** Make it once more of the file that was uploaded. */
+  retry: (id: string) => api<VideoDetail>('POST', `/videos/${id}/retry`),
   view: (id: string) => api('POST', `/videos/${id}/views`),
   watchedTo: (id: string, at_s: number) =>
     api('PUT', `/videos/${id}/position`, { body: { at_s: Math.round(at_s * 10) / 10 } }),

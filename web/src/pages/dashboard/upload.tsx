@@ -2,6 +2,7 @@ import { useEffect, useRef, useState, useSyncExternalStore, type DragEvent } fro
 import { useSession } from '../../api/session';
 import { uploads, type Upload } from '../../api/uploads';
 import { useResource } from '../../api/use-resource';
+import { videos } from '../../api/videos';
 import { attempt } from '../../chat/cards';
 import { Button, ButtonLink } from '../../components/button';
 import { Icon } from '../../components/icon';
@@ -265,9 +266,18 @@ function UploadRow({
   onChanged: () => void;
   onGoOn: () => void;
 }) {
-  const { state, name, size, received, progress, error } = upload;
+  const { state, name, size, received, progress, error, video_id } = upload;
   const making = state === 'waiting' || state === 'processing';
   const part = state === 'receiving' ? received / size : state === 'done' ? 1 : progress;
+  const [retrying, setRetrying] = useState(false);
+  const kept = state === 'failed' && error?.retry && video_id !== null ? video_id : null;
+
+  async function retry(video: string) {
+    setRetrying(true);
+    await attempt(videos.retry(video));
+    setRetrying(false);
+    onChanged();
+  }
   return (
     <div className={own.row} data-testid="upload" data-state={state}>
       <div className={own.words}>
@@ -289,7 +299,19 @@ function UploadRow({
         {(state === 'receiving' || making) && <Bar part={part} label={`${name}: progress`} />}
       </div>
       <div className={own.buttons}>
-        {(state === 'receiving' || state === 'failed') && (
+        {kept !== null && (
+          <Button
+            small
+            look="primary"
+            icon="refresh"
+            busy={retrying}
+            aria-label={`Try ${name} again`}
+            onClick={() => void retry(kept)}
+          >
+            Try again
+          </Button>
+        )}
+        {(state === 'receiving' || (state === 'failed' && kept === null)) && (
           <Button
             small
             look={state === 'failed' ? 'quiet' : 'primary'}
@@ -299,13 +321,13 @@ function UploadRow({
             {state === 'failed' ? 'Try another file' : 'Choose the file'}
           </Button>
         )}
-        {upload.video_id !== null && state !== 'failed' && (
-          <ButtonLink small look="quiet" href={`/dashboard/videos?edit=${upload.video_id}`}>
+        {video_id !== null && state !== 'failed' && (
+          <ButtonLink small look="quiet" href={`/dashboard/videos?edit=${video_id}`}>
             Details
           </ButtonLink>
         )}
-        {state === 'done' && upload.video_id !== null && (
-          <ButtonLink small look="primary" icon="play" href={`/videos/${upload.video_id}`}>
+        {state === 'done' && video_id !== null && (
+          <ButtonLink small look="primary" icon="play" href={`/videos/${video_id}`}>
             Watch
           </ButtonLink>
         )}

@@ -85,6 +85,16 @@ interface ButtonsProps {
 }
 
 function Buttons({ video, title, onChanged }: ButtonsProps) {
+  const [retrying, setRetrying] = useState(false);
+  const failed = video.status === 'failed';
+  const mayRetry = failed && (video.own.error?.retry ?? false);
+
+  async function retry() {
+    setRetrying(true);
+    await attempt(videos.retry(video.id), `“${title}” is tried again.`);
+    setRetrying(false);
+    onChanged();
+  }
   async function trash() {
     if (!(await attempt(videos.trash(video.id)))) return;
     onChanged();
@@ -97,7 +107,19 @@ function Buttons({ video, title, onChanged }: ButtonsProps) {
   }
   return (
     <>
-      {video.status === 'failed' && video.kind === 'upload' && (
+      {mayRetry && (
+        <Button
+          small
+          look="primary"
+          icon="refresh"
+          busy={retrying}
+          aria-label={`Try ${title} again`}
+          onClick={() => void retry()}
+        >
+          Try again
+        </Button>
+      )}
+      {failed && video.kind === 'upload' && !mayRetry && (
         <ButtonLink
           href="/dashboard/upload"
           look="quiet"
