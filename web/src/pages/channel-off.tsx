@@ -1,5 +1,7 @@
 import { useEffect, useState, type ReactNode } from 'react';
 import type { Channel, LiveState } from '../api/types';
+import { useResource } from '../api/use-resource';
+import { videos } from '../api/videos';
 import { ButtonLink } from '../components/button';
 import { LogoMark } from '../components/logo';
 import { Ago } from '../components/time';
@@ -28,6 +30,19 @@ export function useEnded(live: LiveState | null): Ended | null {
     });
   }, [state, startedAt]);
   return last?.ended ?? null;
+}
+
+/** The way to what one has missed, where there is a video of it. */
+export function LastBroadcast({ login }: { login: string }) {
+  const found = useResource(`last-broadcast/${login}`, (signal) =>
+    videos.list({ channel: login, kind: 'broadcast' }, null, signal),
+  );
+  const last = found.data?.items[0];
+  return last === undefined ? null : (
+    <ButtonLink href={`/videos/${last.id}`} look="primary" small icon="play">
+      Watch the last broadcast
+    </ButtonLink>
+  );
 }
 
 /** Over the last picture of a channel that is not live. */

@@ -23,7 +23,7 @@ import { Player } from '../player/player';
 import { readPrefs, writePrefs } from '../player/prefs';
 import { streamOf } from '../player/snapshot';
 import { useRecord } from '../player/use-record';
-import { Off, useEnded } from './channel-off';
+import { LastBroadcast, Off, useEnded } from './channel-off';
 import { ChannelNav, Recent } from './channel-tabs';
 import css from './channel.module.css';
 import { ChatPanel, loadChat } from './lazy';
@@ -135,7 +135,12 @@ export default function ChannelPage({ login }: { login: string }) {
               live === null ? (
                 <span />
               ) : on ? null : (
-                <Off name={name} ended={ended} channel={known} />
+                <Off
+                  name={name}
+                  ended={ended}
+                  channel={known}
+                  action={ended ? undefined : <LastBroadcast login={login} />}
+                />
               )
             }
             theatre={theatre}
