@@ -186,7 +186,7 @@ export function Chapters({
         <Icon name="list" size={18} /> Chapters
       </h2>
       <ol>
-        {video.chapters.map((chapter) => (
+        {video.chapters.map((chapter, n) => (
           <li key={chapter.at_s}>
             <button
               type="button"
@@ -196,7 +196,10 @@ export function Chapters({
               <span className="tabular">{formatClock(chapter.at_s)}</span>
               <span>
                 {chapter.title}
-                {chapter.category && <small> {chapter.category}</small>}
+                {chapter.category !== null &&
+                  chapter.category !== video.chapters[n - 1]?.category && (
+                    <small> {chapter.category}</small>
+                  )}
               </span>
             </button>
           </li>
