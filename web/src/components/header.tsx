@@ -32,7 +32,7 @@ export function Header() {
           <Link
             href="/videos"
             className={css.link}
-            aria-current={path.startsWith('/videos') ? 'page' : undefined}
+            aria-current={/^\/(videos|clips)\b/.test(path) ? 'page' : undefined}
           >
             Videos
           </Link>

@@ -95,12 +95,12 @@ function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDet
               href={clip.download_url}
               download={`${clip.title.replace(/[^\p{L}\p{N} _-]/gu, '').slice(0, 60) || clip.id}.mp4`}
             >
-              Download MP4
+              Download
             </ButtonLink>
           )}
           {clip.may_edit && (
             <Button small look="bare" onClick={() => setRenaming(true)}>
-              Change the title
+              Rename
             </Button>
           )}
           {user && user.id !== clip.creator?.id && (
@@ -128,7 +128,7 @@ function Page({ clip, onChanged }: { clip: ClipDetail; onChanged: (clip: ClipDet
           name={channel.display_name}
         />
       </aside>
-      <Dialog open={renaming} title="Change the title" onClose={() => setRenaming(false)}>
+      <Dialog open={renaming} title="Rename this clip" onClose={() => setRenaming(false)}>
         <Rename
           clip={clip}
           onDone={(now) => {
