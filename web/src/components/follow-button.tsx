@@ -12,23 +12,27 @@ const listeners = new Set<(channel: string, following: Following) => void>();
 
 export function useFollowing(channel: string): {
   following: Following | null;
+  /** Whether that is still being asked. */
+  asking: boolean;
   busy: boolean;
   toggle: () => void;
 } {
   const session = useSession();
   const [path, navigate] = useLocation();
   const [following, setFollowing] = useState<Following | null>(null);
+  const [failed, setFailed] = useState(false);
   const [busy, setBusy] = useState(false);
   const self = session.user?.login;
   useEffect(() => {
     setFollowing(null);
+    setFailed(false);
     const listen = (of: string, now: Following) => {
       if (of === channel) setFollowing(now);
     };
     listeners.add(listen);
     const abort = new AbortController();
     if (self !== undefined && self !== channel) {
-      followingOf(channel, abort.signal).then(setFollowing, () => undefined);
+      followingOf(channel, abort.signal).then(setFollowing, () => setFailed(true));
     }
     return () => {
       abort.abort();
@@ -50,6 +54,7 @@ export function useFollowing(channel: string): {
 
   return {
     following,
+    asking: self !== undefined && self !== channel && following === null && !failed,
     busy,
     toggle: () => {
       if (session.status === 'anonymous') navigate(loginPath(path));
@@ -76,7 +81,7 @@ export function useFollowers(channel: string, told: number): number {
 
 export function FollowButton({ channel, name }: { channel: string; name: string }) {
   const session = useSession();
-  const { following, busy, toggle } = useFollowing(channel);
+  const { following, asking, busy, toggle } = useFollowing(channel);
   if (session.user?.login === channel || session.status === 'unknown') return null;
   const on = following?.following ?? false;
   return (
@@ -84,6 +89,8 @@ export function FollowButton({ channel, name }: { channel: string; name: string 
       small
       look={on ? 'quiet' : 'primary'}
       icon={on ? 'check' : 'heart'}
+      // Not "Follow" to somebody who does: until it is known, only its place is held.
+      style={asking ? { visibility: 'hidden' } : undefined}
       busy={busy}
       aria-pressed={on}
       aria-label={on ? `Following ${name}` : `Follow ${name}`}
