@@ -30,7 +30,8 @@ export function Still({ url, eager = false }: { url: string | null; eager?: bool
   );
 }
 
-const KINDS = { broadcast: null, upload: 'Upload', highlight: 'Highlight' } as const;
+/** What a video is called that is no broadcast. */
+export const KINDS = { broadcast: null, upload: 'Upload', highlight: 'Highlight' } as const;
 
 export function VideoCard({
   video,

@@ -8,7 +8,7 @@ import { InlineSelect } from '../../../components/field';
 import { Ago } from '../../../components/time';
 import { toast } from '../../../components/toasts';
 import { Pill } from '../../../components/ui';
-import { Still } from '../../../components/video-card';
+import { KINDS, Still } from '../../../components/video-card';
 import { formatBytes } from '../../../lib/bytes';
 import { formatClock, formatCount, formatExact } from '../../../lib/format';
 import own from './videos.module.css';
@@ -27,7 +27,9 @@ export function VideoRow({ video, onChanged }: { video: MyVideo; onChanged: () =
     <article className={own.row} data-testid="my-video" data-id={video.id}>
       <Link href={`/videos/${video.id}`} className={own.picture} tabIndex={-1} aria-hidden="true">
         <Still url={video.thumbnail_url} />
-        <span className={own.length}>{formatClock(video.duration_s)}</span>
+        {video.duration_s > 0 && (
+          <span className={own.length}>{formatClock(video.duration_s)}</span>
+        )}
       </Link>
       <div className={own.words}>
         <p className={own.title} dir="auto">
@@ -39,8 +41,13 @@ export function VideoRow({ video, onChanged }: { video: MyVideo; onChanged: () =
           <Status video={video} />
         </p>
         <p className={own.faint}>
-          {formatCount(video.views)} {video.views === 1 ? 'view' : 'views'} ·{' '}
-          {formatBytes(video.own.size_bytes)} · <Ago at={video.created_at} />
+          {video.playback_url !== null && (
+            <>
+              {formatCount(video.views)} {video.views === 1 ? 'view' : 'views'} ·{' '}
+              {formatBytes(video.own.size_bytes)} ·{' '}
+            </>
+          )}
+          <Ago at={video.created_at} />
         </p>
         {(video.status === 'failed' || video.own.error !== null) && (
           <p className={own.fault}>{video.own.error?.message ?? 'It could not be made.'}</p>
@@ -61,6 +68,7 @@ export function VideoRow({ video, onChanged }: { video: MyVideo; onChanged: () =
 }
 
 function Status({ video }: { video: MyVideo }) {
+  const kind = KINDS[video.kind];
   const waits = video.published_at !== null && Date.parse(video.published_at) > Date.now();
   return (
     <>
@@ -71,7 +79,7 @@ function Status({ video }: { video: MyVideo }) {
       )}
       {video.status === 'processing' && <Pill>Being made ready</Pill>}
       {video.status === 'failed' && <Pill tone="danger">Failed</Pill>}
-      {video.kind !== 'broadcast' && <Pill>{video.kind}</Pill>}
+      {kind !== null && <Pill>{kind}</Pill>}
       {video.published_at === null && <Pill tone="warn">Not published</Pill>}
       {waits && <Pill tone="warn">From {formatExact(new Date(video.published_at ?? ''))}</Pill>}
     </>
@@ -130,21 +138,23 @@ function Buttons({ video, title, onChanged }: ButtonsProps) {
           Try another file
         </ButtonLink>
       )}
-      <InlineSelect
-        label={`Who may watch ${title}`}
-        value={video.visibility}
-        onChange={(event) =>
-          void attempt(
-            videos.change(video.id, { visibility: event.target.value as Visibility }),
-          ).then(onChanged)
-        }
-      >
-        {VISIBILITIES.map(([value, name]) => (
-          <option key={value} value={value}>
-            {name}
-          </option>
-        ))}
-      </InlineSelect>
+      {!failed && (
+        <InlineSelect
+          label={`Who may watch ${title}`}
+          value={video.visibility}
+          onChange={(event) =>
+            void attempt(
+              videos.change(video.id, { visibility: event.target.value as Visibility }),
+            ).then(onChanged)
+          }
+        >
+          {VISIBILITIES.map(([value, name]) => (
+            <option key={value} value={value}>
+              {name}
+            </option>
+          ))}
+        </InlineSelect>
+      )}
       <ButtonLink
         href={`/dashboard/videos?edit=${video.id}`}
         look="quiet"

@@ -34,8 +34,12 @@ export function StorageCard({ login, of }: { login: string; of: Resource<Storage
 
 function Used({ use }: { use: StorageUse }) {
   const all = use.videos.bytes + use.trash.bytes + use.clips.bytes;
-  const most = use.quota_bytes ?? all;
-  const part = (bytes: number) => ({ width: `${most > 0 ? (bytes / most) * 100 : 0}%` });
+  const most = use.quota_bytes === null ? null : Math.max(use.quota_bytes, all, 1);
+  const kinds = [
+    { name: 'Videos', bytes: use.videos.bytes, look: undefined },
+    { name: 'Clips', bytes: use.clips.bytes, look: own.ofClips },
+    { name: 'Trash', bytes: use.trash.bytes, look: own.ofTrash },
+  ];
   return (
     <div className={own.used}>
       <p>
@@ -43,15 +47,24 @@ function Used({ use }: { use: StorageUse }) {
         {use.quota_bytes !== null && ` of ${formatBytes(use.quota_bytes)}`} · {use.videos.count}{' '}
         {use.videos.count === 1 ? 'video' : 'videos'}, {formatSpan(use.videos.duration_s)}
       </p>
-      <div className={cx(own.bar, own.stacked)} aria-hidden="true">
-        <span style={part(use.videos.bytes)} />
-        <span className={own.ofClips} style={part(use.clips.bytes)} />
-        <span className={own.ofTrash} style={part(use.trash.bytes)} />
-      </div>
-      <p className={own.faint}>
-        Videos {formatBytes(use.videos.bytes)} · clips {formatBytes(use.clips.bytes)} · trash{' '}
-        {formatBytes(use.trash.bytes)}
-        {use.retention_days !== null && ` · broadcasts are kept for ${use.retention_days} days`}
+      {/* Without a limit the line would always be full, as if there were no room left. */}
+      {most !== null && (
+        <div className={cx(own.bar, own.stacked)} aria-hidden="true">
+          {kinds.map(({ name, bytes, look }) => (
+            <span key={name} className={look} style={{ width: `${(bytes / most) * 100}%` }} />
+          ))}
+        </div>
+      )}
+      <p className={cx(own.faint, own.legend)}>
+        {kinds.map(({ name, bytes, look }) => (
+          <span key={name}>
+            {most !== null && <span className={cx(own.swatch, look)} aria-hidden="true" />}
+            {name} {formatBytes(bytes)}
+          </span>
+        ))}
+        {use.retention_days !== null && (
+          <span>Broadcasts are kept for {use.retention_days} days</span>
+        )}
       </p>
     </div>
   );
