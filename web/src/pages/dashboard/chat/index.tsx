@@ -53,7 +53,6 @@ function ChatDashboard({ login }: { login: string }) {
               </>
             )}
           </Loaded>
-          <Terms moderation={moderation} />
         </div>
         <div className={css.column}>
           <People
@@ -68,6 +67,7 @@ function ChatDashboard({ login }: { login: string }) {
             about="They do not wait for slow mode, and followers-only does not hold them."
             moderation={moderation}
           />
+          <Terms moderation={moderation} />
           <Emotes login={login} />
         </div>
       </div>
