@@ -5,13 +5,13 @@
 --      7 log
 -- ARGV 1 revision  2 sender  3 rate  4 rate window, ms  5 slow mode, ms  6 unique ms (0: off)
 --      7 duplicate ms (0: off)  8 barrable (1)  9 digest of the text  10 publish (1), or only charge
---      11 rest of the frame  12 channel to publish on  13 id of the message
+--      11 rest of the frame  12 channel to publish on  13 id of the message  14 run of the server
 -- Answer: {code, milliseconds to wait or the offset, the time in ms}
 
 local room = redis.call('HMGET', KEYS[1], 'epoch', 'rev', 'run')
--- Redis was emptied, this room has never been loaded, or what was loaded is in doubt: nobody is let in
--- before the bans are.
-if not room[1] or not room[3] then return {'absent', 0, 0} end
+-- Redis was emptied or restarted, this room has never been loaded, or what was loaded is in doubt: nobody is
+-- let in before the bans are. A restarted Redis may also have forgotten offsets that were given out.
+if not room[1] or room[3] ~= ARGV[14] then return {'absent', 0, 0} end
 if room[2] ~= ARGV[1] then return {'stale', 0, 0} end
 
 local time = redis.call('TIME')

@@ -339,7 +339,7 @@ class Hub:
                     publish=accepted.held is None,
                 )
             except Absent:
-                await self._reload.ensure(room.id, room.offset)
+                await self._reload.ensure(room.id, room.offset, restarted=True)
                 await self.rooms.refresh(room)
                 continue
             except Stale:

@@ -242,13 +242,15 @@ async def say(
     desk: Desk, channel_id: int, user_id: int, frame: dict[str, Any], gate: Gate = OPEN_GATE
 ) -> int:
     """Publish a message that is no longer to be judged: its offset. Raises what the gate says."""
+    restarted = False
     for _ in range(ATTEMPTS):
-        position = await desk.reload.ensure(channel_id)
+        position = await desk.reload.ensure(channel_id, restarted=restarted)
         try:
             offset = await desk.store.accept(
                 channel_id, user_id, position.rev, gate, frame["text"], frame
             )
-        except (Absent, Stale):
+        except (Absent, Stale) as error:
+            restarted = isinstance(error, Absent)
             continue
         desk.history.dirty.add(channel_id)
         return offset

@@ -111,9 +111,10 @@ class Rooms:
             raise
         self._ids[login] = room.id
         self.open[room.id] = room
-        early, room.early = room.early, None
-        for event in early or ():
-            room.happened(event)
+        if room.id in self._behind:
+            self._wake.set()
+        else:
+            room.release()
         room.idle_since = asyncio.get_running_loop().time()
         self._metrics.rooms.set(len(self.open))
         return room
@@ -215,7 +216,9 @@ class Rooms:
             confirmed.set()
             return
         room = self._by_channel.get(name)
-        if room is not None and room.early is None:
+        if room is not None:
+            # What comes now waits for what came before it and was missed.
+            room.hold()
             self._behind.add(room.id)
             self._wake.set()
 
@@ -227,23 +230,31 @@ class Rooms:
             self._wake.clear()
             for channel_id in sorted(self._behind):
                 room = self.open.get(channel_id)
+                if room is None and channel(channel_id).encode() in self._by_channel:
+                    # It is being opened, and looked at when it is.
+                    continue
+                # Before, so that a connection that is lost meanwhile counts.
+                self._behind.discard(channel_id)
                 try:
                     if room is not None:
                         await self._catch_up(room)
-                    self._behind.discard(channel_id)
                 except DomainError as error:
                     log.warning("catch_up_waits", channel_id=channel_id, reason=error.message)
+                    self._behind.add(channel_id)
                     await asyncio.sleep(RETRY_S)
                     self._wake.set()
 
     async def _catch_up(self, room: Room) -> None:
-        position = await self._reload.ensure(room.id, room.offset, restarted=True)
-        while room.offset < position.seq:
+        """What was missed, then what waited for it; and Redis itself may have been restarted."""
+        while True:
             entries = await self._store.log(room.id, room.offset, CATCH_UP)
             for entry in entries:
-                room.happened(_event(entry))
+                room.pass_on(_event(entry))
             if len(entries) < CATCH_UP:
                 break
+        if room.id not in self._behind:
+            room.release()
+        await self._reload.ensure(room.id, room.offset, restarted=True)
         await self.refresh(room)
 
     # --- closing ----------------------------------------------------------------------------------

@@ -33,13 +33,14 @@ class Reload:
         """Where a room stands, after loading it if it has to be.
 
         `seen` is the last offset that this process passed on: what lies between it and what
-        PostgreSQL holds is lost if Redis was emptied. Raises Unavailable.
+        PostgreSQL holds is lost if Redis was emptied, or forgot its end in a restart. `restarted`: it may be
+        another life of the server than the one that the room was loaded into. Raises Unavailable.
         """
         for _ in range(ATTEMPTS):
             position = await self.store.position(channel_id)
             is_known = position is not None and position.run and not restarted
             run = position.run if position is not None and is_known else await self.store.run()
-            if position is not None and position.run == run:
+            if position is not None and position.run == run and position.seq >= seen:
                 return position
             token = await self.store.begin_restore(channel_id)
             async with self.database.session() as session:
@@ -49,10 +50,12 @@ class Reload:
             if await self.store.restore(
                 channel_id, token, run, kept=kept, seen=seen, barred=barred, warned=warned
             ):
-                if position is None and seen > kept:
-                    self.metrics.lost.inc(seen - kept)
+                there = max(kept, 0 if position is None else position.seq)
+                if seen > there:
+                    self.metrics.lost.inc(seen - there)
+                    cause = "emptied" if position is None else "restarted"
                     log.error(
-                        "messages_lost", channel_id=channel_id, count=seen - kept, cause="emptied"
+                        "messages_lost", channel_id=channel_id, count=seen - there, cause=cause
                     )
                 log.info("room_loaded", channel_id=channel_id, barred=len(barred))
         raise Unavailable("The room cannot be loaded just now.", retry_after=1)

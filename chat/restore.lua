@@ -10,9 +10,9 @@
 
 if redis.call('GET', KEYS[4]) ~= ARGV[1] then return 0 end
 local had = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'run')
-if had[1] and had[3] == ARGV[2] then return 2 end
 local kept, seen = tonumber(ARGV[4]), tonumber(ARGV[5])
 local seq = tonumber(had[2] or 0)
+if had[1] and had[3] == ARGV[2] and seq >= seen then return 2 end
 if not had[1] or seq < kept or seq < seen then
   -- What came after the last offset that we know of is lost. The leap is what tells clients so, and
   -- keeps an offset from being given twice.

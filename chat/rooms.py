@@ -46,8 +46,8 @@ class Room:
         self.raid: dict[str, Any] | None = None
         self.groups: dict[Group, set[Session]] = {}
         self.by_user: dict[int, set[Session]] = {}
-        # Events that came while the room was being loaded.
-        self.early: list[Event] | None = []
+        # Events that came while the room was being loaded, or before what was missed was found.
+        self._early: list[Event] | None = []
         self.idle_since: float | None = None
         self._loop = asyncio.get_running_loop()
         self._coalescer = Coalescer(flush_s)
@@ -115,11 +115,26 @@ class Room:
 
     # --- what happens -----------------------------------------------------------------------------
 
+    def hold(self) -> None:
+        """Let what happens wait: something before it may have been missed."""
+        if self._early is None:
+            self._early = []
+
+    def release(self) -> None:
+        """Nothing is missing any more: pass on what waits, and all that follows."""
+        early, self._early = self._early, None
+        for event in early or ():
+            self.pass_on(event)
+
     def happened(self, event: Event) -> None:
-        """Pass an event on, and remember what newcomers need of it."""
-        if self.early is not None:
-            self.early.append(event)
-            return
+        """Take in what was published."""
+        if self._early is None:
+            self.pass_on(event)
+        else:
+            self._early.append(event)
+
+    def pass_on(self, event: Event) -> None:
+        """Give an event to everybody here, and remember what newcomers need of it."""
         if event.audience.startswith(Audience.ONE):
             self._tell(event)
             return

@@ -1,5 +1,8 @@
 """The one way into every room: messages are accepted over a connection to Redis of their own.
 
+A new connection may be to a Redis that was restarted and has lost its last moment, so the script is told which
+life of the server its caller believes to speak to.
+
 What came while the last batch was under way goes out in one write, and answers come back in its order. A
 client from the pool for each message, with everything that it brings along, took twice the processor time.
 """
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,17 +27,19 @@ Word = str | bytes | int
 
 
 class Passage:
-    """One call of the script: its command, and the answer that somebody waits for."""
+    """One call of the script: its keys and arguments, and the answer that somebody waits for."""
 
-    __slots__ = ("answer", "command")
+    __slots__ = ("answer", "words")
 
-    def __init__(self, command: tuple[Any, ...], answer: asyncio.Future[Any]) -> None:
-        self.command = command
+    def __init__(self, words: tuple[Any, ...], answer: asyncio.Future[Any]) -> None:
+        self.words = words
         self.answer = answer
 
 
 class Turnstile:
-    """Calls of one script, which may be called twice with the same arguments without harm."""
+    """Calls of one script, which may be called twice with the same arguments without harm. Its last
+    argument is the `run_id` of the server that the connection was made to.
+    """
 
     def __init__(self, redis: Redis, script: str) -> None:
         self._script = script
@@ -41,14 +47,14 @@ class Turnstile:
         self._connection: AbstractConnection = (
             redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         )
+        self._run = b""
         self._waiting: list[Passage] = []
         self._wake = asyncio.Event()
 
     async def pass_through(self, keys: Sequence[str], args: Sequence[Word]) -> Any:
         """What the script answers. Raises RedisError, OSError."""
         answer = asyncio.get_running_loop().create_future()
-        command = ("EVALSHA", self._sha, len(keys), *keys, *args)
-        self._waiting.append(Passage(command, answer))
+        self._waiting.append(Passage((len(keys), *keys, *args), answer))
         self._wake.set()
         return await answer
 
@@ -86,6 +92,8 @@ class Turnstile:
         connection = self._connection
         if not connection.is_connected:
             await connection.connect()  # type: ignore[no-untyped-call]
+            await connection.send_command("INFO", "server")
+            self._run = run_id(await connection.read_response())
         again = await self._exchange(batch)
         if again:
             await connection.send_command("SCRIPT", "LOAD", self._script)
@@ -95,8 +103,12 @@ class Turnstile:
     async def _exchange(self, batch: Sequence[Passage]) -> list[Passage]:
         """Send and answer; those for which Redis did not know the script."""
         connection = self._connection
-        packed = b"".join([hiredis.pack_command(passage.command) for passage in batch])
-        await connection.send_packed_command(packed)
+        packed = b"".join(
+            hiredis.pack_command(("EVALSHA", self._sha, *passage.words, self._run))
+            for passage in batch
+        )
+        # Not checked before: that would make a new connection without our notice.
+        await connection.send_packed_command(packed, check_health=False)
         unknown = []
         for passage in batch:
             try:
@@ -110,3 +122,10 @@ class Turnstile:
                 if not passage.answer.done():
                     passage.answer.set_result(found)
         return unknown
+
+
+def run_id(info: bytes | str) -> bytes:
+    """Which life of the server its `INFO` is from."""
+    text = info.encode() if isinstance(info, str) else info
+    found = re.search(rb"^run_id:(\w+)", text, re.MULTILINE)
+    return found[1] if found else b""

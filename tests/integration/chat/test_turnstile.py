@@ -17,6 +17,7 @@ from tests.harness import RunningServers
 
 SCRIPT = """
 if ARGV[1] == "wrong" then return redis.error_reply("WRONG one") end
+if ARGV[1] == "run" then return ARGV[#ARGV] end
 return {KEYS[1], ARGV[1]}
 """
 
@@ -67,6 +68,13 @@ async def test_a_lost_connection_is_made_anew(turnstile: Turnstile, redis: Redis
     assert await turnstile.pass_through(["k"], ["a"]) == [b"k", b"a"]
     await redis.client_kill_filter(_type="normal", skipme=True)
     assert await turnstile.pass_through(["k"], ["b"]) == [b"k", b"b"]
+
+
+async def test_the_script_is_told_which_server_is_meant(turnstile: Turnstile, redis: Redis) -> None:
+    run = (await redis.info("server"))["run_id"].encode()
+    assert await turnstile.pass_through(["k"], ["run"]) == run
+    await redis.client_kill_filter(_type="normal", skipme=True)
+    assert await turnstile.pass_through(["k"], ["run"]) == run
 
 
 async def test_who_goes_away_leaves_the_others_their_answers(turnstile: Turnstile) -> None:

@@ -55,7 +55,7 @@ def frames(data: bytes) -> list[dict[str, Any]]:
 async def room() -> Room:
     """An open room that nobody is in."""
     made = Room(ChannelFacts(1, "chan", "Chan", False), 0.05, 10, ChatMetrics(Metrics()))
-    made.early = None
+    made.release()
     return made
 
 
