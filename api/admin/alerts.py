@@ -34,6 +34,7 @@ MOST = {
     "JobsWait": 1800.0,
     "ChatUnwritten": 1000.0,
     "BackupOld": 36 * 3600.0,
+    "BackupMissing": 24 * 3600.0,
 }
 #: Less than this is too little.
 LEAST = {"EdgeMemoryLow": 4e6, "DiskLow": 0.15, "DiskNearlyFull": 0.05}
@@ -49,6 +50,7 @@ _WORDS = {
     "JobsWait": "A job has waited {0:.0f} s for a worker.",
     "ChatUnwritten": "{0:.0f} chat messages wait for PostgreSQL.",
     "BackupOld": "The last good backup is {0:.0f} s old.",
+    "BackupMissing": "No backup was ever taken of what is here since {0:.0f} s.",
     "EdgeMemoryLow": "The edge has {0:.0f} bytes left for playlists.",
 }
 

@@ -25,6 +25,7 @@ from api.admin.alerts import Alert, Figures, alerts_of
 from api.operations import Call, Model, Operations
 from api.probes import Samples, scrape
 from api.streams.queries import IS_RUNNING
+from api.watching import without_backup_s
 from core.access import SiteAction, authorize_site
 from core.db.models import BackupRun, OutboxEvent, Stream, StreamStatus
 from core.db.video_models import Job, JobState
@@ -233,10 +234,12 @@ async def _last_backup(session: AsyncSession) -> BackupView | None:
 
 
 async def _age_of_good_backup(session: AsyncSession) -> dict[str, float]:
-    """Of the last one that was taken, under the name of its rule; nothing when there is none."""
+    """Of the last one that was taken, or for how long there is none: under the names of their rules."""
     ended = func.max(BackupRun.ended_at).filter(BackupRun.error.is_(None))
     age = await session.scalar(select(func.extract("epoch", func.now() - ended)))
-    return {} if age is None else {"BackupOld": float(age)}
+    if age is None:
+        return {"BackupMissing": await without_backup_s(session)}
+    return {"BackupOld": float(age)}
 
 
 def _most(samples: Samples | None, name: str) -> float | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import update
+from sqlalchemy import delete, func, select, update
 
+from api.admin.alerts import MOST
 from api.app import operations
 from api.openapi import document
+from api.watching import without_backup_s
 from core.db.engine import open_database
-from core.db.models import Role, User
+from core.db.models import BackupRun, Role, User
 from core.service import Service
 from core.settings import Settings
 from tests.api_kit import Account, Client, Document, forget_settings, running_api
@@ -137,3 +140,22 @@ async def test_the_overview(admin: Account) -> None:
     assert {alert["code"] for alert in found["alerts"]} >= {"ServiceDown"}
     assert found["machine"]["disks"][0]["total_bytes"] > 0
     assert found["versions"]["postgresql"]
+
+
+async def test_what_was_never_backed_up_is_told_after_a_day(own: Service) -> None:
+    async with open_database(own.settings) as database, database.session() as session:
+        # Taken back at the end: others share these tables.
+        await session.execute(delete(BackupRun))
+        assert await without_backup_s(session) < MOST["BackupMissing"]
+        long_ago = datetime.now(UTC) - timedelta(days=2)
+        oldest = select(func.min(User.id)).scalar_subquery()
+        await session.execute(update(User).where(User.id == oldest).values(created_at=long_ago))
+        assert await without_backup_s(session) > MOST["BackupMissing"]
+        run = BackupRun(started_at=long_ago, ended_at=long_ago, place="", error="no room")
+        session.add(run)
+        await session.flush()
+        assert await without_backup_s(session) > MOST["BackupMissing"]
+        run.error = None
+        await session.flush()
+        assert await without_backup_s(session) == 0
+        await session.rollback()

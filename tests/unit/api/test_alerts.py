@@ -53,6 +53,7 @@ def test_nothing_is_wrong_with_nothing() -> None:
         ({"load": 1.6}, "Overloaded"),
         ({"backup_ok": False}, "BackupFailed"),
         ({"values": {"BackupOld": 130_000.0}}, "BackupOld"),
+        ({"values": {"BackupMissing": 86_401.0}}, "BackupMissing"),
     ],
 )
 def test_each_condition(figures: dict[str, Any], code: str) -> None:
