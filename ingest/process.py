@@ -76,7 +76,9 @@ class Child:
 
         `on_line` is given every line of its stderr.
         """
-        read, write = os.pipe()
+        # Connected first: from the moment it runs nothing is waited for, so nobody can be cancelled who does
+        # not know yet what there is to end.
+        stderr, transport, write = await _stderr()
         try:
             process = await launcher.start(
                 argv,
@@ -88,14 +90,10 @@ class Child:
                 environment=environment,
             )
         except BaseException:
-            os.close(read)
+            transport.close()
             raise
         finally:
             os.close(write)
-        stderr = asyncio.StreamReader(limit=LINE_LIMIT)
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stderr), os.fdopen(read, "rb", buffering=0)
-        )
         return cls(process, stderr, name, on_line)
 
     def _ended(self) -> None:
@@ -132,6 +130,20 @@ class Child:
         status = await self.wait()
         self._reading.cancel()
         return status
+
+
+async def _stderr() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, int]:
+    """What a program will say: where it is read, and the descriptor that it is given."""
+    read, write = os.pipe()
+    stderr = asyncio.StreamReader(limit=LINE_LIMIT)
+    try:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stderr), os.fdopen(read, "rb", buffering=0)
+        )
+    except BaseException:
+        os.close(write)
+        raise
+    return stderr, transport, write
 
 
 class PipeReader:
