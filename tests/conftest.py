@@ -1,7 +1,7 @@
 """Fixtures and rules of the whole suite.
 
 `servers`        private PostgreSQL (migrated), Redis, NATS and S3; gives `settings()`
-`instance`       a whole `up` on free ports that all tests share
+`instance`       a whole `up` on free ports that the tests of a group (tests/groups.py) share
 `make_instance`  a factory for instances of a test's own, to break or to set up differently
 `browser`        Chromium, which all tests of a worker share
 
@@ -28,6 +28,7 @@ from tests.faults.table import (  # noqa: F401 (a hook, and fixtures)
     report,
     strained_by,
 )
+from tests.groups import Shared, group_of
 from tests.harness import (
     PLAIN_HOST,
     RunningInstance,
@@ -39,7 +40,11 @@ from tests.harness import (
 # What `./footlight` tells the programs that it starts; everything else with our prefix is a setting.
 TOOLCHAIN_VARIABLES = ("FOOTLIGHT_TOOLCHAIN", "FOOTLIGHT_TOOLCHAIN_VIEW")
 # What takes a worker longest, and cannot be shared by two.
-LONG = ("tests/e2e/", "tests/faults/", "tests/integration/web/", "tests/unit/test_style.py")
+LONG = (
+    *("tests/e2e/", "tests/faults/", "tests/integration/ingest/", "tests/integration/web/"),
+    "tests/unit/test_style.py",
+)
+_INSTANCE: Shared[RunningInstance] = Shared()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -74,11 +79,27 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServers
         yield RunningServers(running.data)
 
 
-@pytest.fixture(scope="session")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningInstance]:
-    """One whole instance that all tests share; tests that break things make their own."""
-    with start_instance(tmp_path_factory.mktemp("instance") / "data") as running:
-        yield running
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> RunningInstance:
+    """One whole instance that the tests of a group share; tests that break things make their own."""
+    return _INSTANCE.running(start_instance(tmp_path_factory.mktemp("instance") / "data"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, None, None]:
+    """The last test of a group ends what the group shares."""
+    try:
+        yield
+    finally:
+        if nextitem is None or group_of(nextitem.nodeid) != group_of(item.nodeid):
+            _INSTANCE.end()
+
+
+def pytest_sessionfinish() -> None:
+    """Also after an interrupt."""
+    _INSTANCE.end()
 
 
 @pytest.fixture
@@ -160,20 +181,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
-class StreamsTogether(LoadScopeScheduling):  # type: ignore[misc]
-    """Of several workers, one has all the tests that watch streams play in a browser, and those that break things
-    meanwhile: they measure time, so never two at once, and share instances. Any other file goes to whichever worker
-    is free; its tests share servers, too.
-    """
+class GroupsTogether(LoadScopeScheduling):  # type: ignore[misc]
+    """Of several workers, whichever is free takes the next group, whole."""
 
     def _split_scope(self, nodeid: str) -> str:
-        kind = nodeid.split("/")[1]
-        return "streams" if kind in ("e2e", "faults") else nodeid.split("::")[0]
+        return group_of(nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> StreamsTogether:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupsTogether:
     config.option.loadscopereorder = False
-    return StreamsTogether(config, log)
+    return GroupsTogether(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

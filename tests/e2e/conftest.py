@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.stage import Stage, start_stage
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A whole instance without a ladder and with a grace window of 4 s."""
     with start_stage(tmp_path_factory.mktemp("e2e") / "data") as running:

@@ -25,7 +25,7 @@ FLUSH = 4
 SPOOL_QUOTA = 2 * 1024 * 1024 * 1024
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """The instance that is broken again and again. Its grace window is 4 s."""
     folder = tmp_path_factory.mktemp("faults")
@@ -39,7 +39,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def load(stage: Stage) -> Iterator[Load]:
     """Who keeps it busy meanwhile."""
     with Load(stage) as running:

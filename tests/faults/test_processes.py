@@ -1,4 +1,6 @@
-"""Processes that die while streams run: nginx (ingest), ffmpeg, ingest, PostgreSQL, the edge."""
+"""Processes that die while streams run: nginx (ingest), ffmpeg, ingest, PostgreSQL, the edge; and services that are
+told to end.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,14 @@ import re
 import signal
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 import httpx
 import pytest
 
 from bench.stage import Channel
+from tests.e2e.browser import chromium, open_channel
 from tests.e2e.follower import next_query
 from tests.e2e.rtmp import Connection, Rejected
 from tests.e2e.samples import Sample
@@ -29,6 +33,8 @@ GRACE_S = 4.0
 GOP_S = 1.0
 #: Viewers whose requests the edge holds when it is told to reload.
 WAITERS = 100
+#: What stopping may take, seconds.
+STOP_S = 15.0
 #: Served this long without a failure, an edge is taken to be back, seconds.
 STEADY_S = 1.5
 
@@ -309,3 +315,49 @@ async def _answers_again(running: Live, killed: float) -> float:
             failed = time.monotonic()
         await asyncio.sleep(0.01)
     return failed - killed
+
+
+# All of them
+
+
+async def test_20_services_terminated(
+    stage: Stage, sample: Sample, report: Report, contention: Contention
+) -> None:
+    """SIGTERM to each service in turn: it drains and is started again, and a page that plays stands
+    still once at most.
+    """
+    async with live(stage, sample) as running, chromium() as browser:
+        login = running.channel.login
+        before = await state_of(stage, login, "live")
+        viewing = await open_channel(browser, stage.http, login)
+        await viewing.until(0, within_s=20)
+        for service, joint in (("api", 0), ("edge", 0), ("ingest", 1)):
+            pid = stage.instance.pid(service)
+            await viewing.collect()
+            stalls = len(viewing.stalls)
+            asked = time.monotonic()
+            os.kill(pid, signal.SIGTERM)
+            eventually(
+                lambda old=pid: not Path(f"/proc/{old}").exists(),  # type: ignore[misc]
+                within_s=STOP_S,
+                what=f"{service} has ended",
+            )
+            drained_s = time.monotonic() - asked
+            back_s = await running.recovered(asked) if joint else 0.0
+            await running.playing(15)
+            newest = viewing.numbers[-1][1]
+            await viewing.until(newest + 25, within_s=contention.limit(10))
+            stood_still = len(viewing.stalls) - stalls
+            assert stood_still <= 1, (service, stood_still)
+            report(
+                20,
+                f"SIGTERM to {service}, a page playing",
+                recovered_s=back_s or drained_s,
+                lost=None,
+                remark=f"ended after {drained_s:.1f} s; the page stood still {stood_still} times",
+            )
+        assert (await state_of(stage, login, "live"))["session"] == before["session"]
+        assert len(running.streamer.legs) == 1
+        running.source.failures.clear()
+        outcome = await running.finish()
+        assert (outcome.findings, outcome.discontinuities) == ([], 1)

@@ -1,20 +1,16 @@
-"""The whole instance under load: its services told to stop, `up` told to stop, and `up` killed."""
+"""The whole instance under load: `up` told to stop, and `up` killed."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import pytest
 
 from cli.instance import free_port
-from tests.e2e.browser import chromium, open_channel
-from tests.e2e.samples import Recipe, Sample
+from tests.e2e.samples import Recipe
 from tests.e2e.stage import (
     Contention,
     Stage,
@@ -33,50 +29,6 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 
 #: What stopping may take, seconds.
 STOP_S = 15.0
-GOP_S = 1.0
-
-
-async def test_20_services_terminated(
-    stage: Stage, sample: Sample, report: Report, contention: Contention
-) -> None:
-    """SIGTERM to each service in turn: it drains and is started again, and a page that plays stands
-    still once at most.
-    """
-    async with live(stage, sample) as running, chromium() as browser:
-        login = running.channel.login
-        before = await state_of(stage, login, "live")
-        viewing = await open_channel(browser, stage.http, login)
-        await viewing.until(0, within_s=20)
-        for service, joint in (("api", 0), ("edge", 0), ("ingest", 1)):
-            pid = stage.instance.pid(service)
-            await viewing.collect()
-            stalls = len(viewing.stalls)
-            asked = time.monotonic()
-            os.kill(pid, signal.SIGTERM)
-            eventually(
-                lambda old=pid: not Path(f"/proc/{old}").exists(),  # type: ignore[misc]
-                within_s=STOP_S,
-                what=f"{service} has ended",
-            )
-            drained_s = time.monotonic() - asked
-            back_s = await running.recovered(asked) if joint else 0.0
-            await running.playing(15)
-            newest = viewing.numbers[-1][1]
-            await viewing.until(newest + 25, within_s=contention.limit(10))
-            stood_still = len(viewing.stalls) - stalls
-            assert stood_still <= 1, (service, stood_still)
-            report(
-                20,
-                f"SIGTERM to {service}, a page playing",
-                recovered_s=back_s or drained_s,
-                lost=None,
-                remark=f"ended after {drained_s:.1f} s; the page stood still {stood_still} times",
-            )
-        assert (await state_of(stage, login, "live"))["session"] == before["session"]
-        assert len(running.streamer.legs) == 1
-        running.source.failures.clear()
-        outcome = await running.finish()
-        assert (outcome.findings, outcome.discontinuities) == ([], 1)
 
 
 async def test_24_up_killed_04_everything_killed_20_up_terminated(

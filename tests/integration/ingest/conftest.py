@@ -29,7 +29,7 @@ VIDEO = {
 AUDIO = {"aac": ("aac",), "mp3": ("libmp3lame", "-ar", "44100")}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A whole instance with a ladder of one rung and pictures every second."""
     data = tmp_path_factory.mktemp("ingest") / "data"
@@ -37,7 +37,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def made(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """`made("hevc", "aac", seconds=8)`: an FLV file with these codecs and a keyframe a second."""
     folder = tmp_path_factory.mktemp("sources")
@@ -56,7 +56,7 @@ def made(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Made:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def noise(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds of snow, more than 12 Mb/s of it."""
     path = tmp_path_factory.mktemp("noise") / "noise.flv"
