@@ -18,13 +18,13 @@ from websockets.exceptions import ConnectionClosed
 
 from chat.app import build
 from core.bus import open_bus
-from core.db.engine import Database
+from core.db.engine import Database, open_database
 from core.db.models import Channel, ChatRole, Follow, Login, User
 from core.events import CHAT_DECIDE
 from core.service import Service
 from core.settings import Settings
 from core.tokens import Tokens
-from tests.harness import running_service
+from tests.harness import RunningInstance, RunningServers, running_service
 
 _numbers = itertools.count(1)
 Frame = dict[str, Any]
@@ -194,6 +194,14 @@ class Chat:
         """Close every client."""
         for client in self._clients:
             await client.close()
+
+
+@asynccontextmanager
+async def world_of(place: RunningInstance) -> AsyncIterator[World]:
+    """The accounts of a whole instance."""
+    settings = RunningServers(place.data).settings()
+    async with open_database(settings) as database:
+        yield World(database, settings)
 
 
 async def dial(url: str, **options: Any) -> ChatClient:

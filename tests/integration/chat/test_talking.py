@@ -108,7 +108,7 @@ async def test_every_process_learns_that_redis_was_emptied(
     assert (await a.say(channel, "hello"))["type"] == "message"
 
     async def renewed() -> bool:
-        return (await b.join(channel))["epoch"] != before
+        return bool((await b.join(channel))["epoch"] != before)
 
     await eventually_async(renewed, what="the other process knows as well")
 
