@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
 import { useLocation } from 'wouter';
-import { onBack } from '../../lib/back';
+import { holdPage } from '../../lib/back';
 
 interface Guard {
   /** Whether somebody wants to leave. */
@@ -22,7 +22,6 @@ export function useGuard(dirty: boolean): Guard {
   useEffect(() => {
     if (!dirty) return;
     const page = location.pathname;
-    let here = location.href;
 
     const onUnload = (event: BeforeUnloadEvent) => event.preventDefault();
 
@@ -37,16 +36,7 @@ export function useGuard(dirty: boolean): Guard {
       setOnward({ go: () => navigate(to) });
     }
 
-    const free = onBack(() => {
-      if (location.pathname === page) {
-        here = location.href;
-        return false;
-      }
-      // The browser has gone there already. Its entry stays behind ours, so that leaving is one step back.
-      history.pushState(null, '', here);
-      setOnward({ go: () => history.back() });
-      return true;
-    });
+    const free = holdPage((leave) => setOnward({ go: leave }));
 
     addEventListener('beforeunload', onUnload);
     // Before the router hears of it.
