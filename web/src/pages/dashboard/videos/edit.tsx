@@ -13,6 +13,7 @@ import { useSending } from '../../../components/use-sending';
 import { Still } from '../../../components/video-card';
 import { formatClock } from '../../../lib/format';
 import { fromLocal, toLocal } from '../../../lib/local-time';
+import { Sprite } from '../../../player/timeline';
 import { useStoryboard } from '../../../player/use-storyboard';
 import css from '../dashboard.module.css';
 import { TagsField } from '../info';
@@ -21,6 +22,8 @@ import own from './videos.module.css';
 
 const TITLE_MAX = 140;
 const DESCRIPTION_MAX = 5000;
+/** How wide the picture is (videos.module.css). */
+const PICTURE_PX = 224;
 const PLACED = ['title', 'description', 'category', 'tags', 'language', 'published_at'];
 
 export function EditDialog({
@@ -60,12 +63,18 @@ function Poster({ video, onChanged }: { video: VideoDetail; onChanged: () => voi
   const [busy, setBusy] = useState(false);
   const file = useRef<HTMLInputElement>(null);
   const storyboard = useStoryboard(video.storyboard_url);
+  /** The slider was moved: its moment is shown until it is taken. */
+  const [choosing, setChoosing] = useState(false);
+  const moment = choosing ? storyboard.at(at) : null;
   if (video.status !== 'ready') return null;
 
   async function take(work: Promise<{ thumbnail_url: string | null }>) {
     setBusy(true);
     await attempt(
-      work.then((made) => setUrl(made.thumbnail_url)),
+      work.then((made) => {
+        setUrl(made.thumbnail_url);
+        setChoosing(false);
+      }),
       'The picture is changed.',
     );
     setBusy(false);
@@ -76,6 +85,11 @@ function Poster({ video, onChanged }: { video: VideoDetail; onChanged: () => voi
     <section className={own.poster} aria-label="Picture">
       <div className={own.picture}>
         <Still url={url} eager />
+        {moment && (
+          <span className={own.moment}>
+            <Sprite picture={moment} width={PICTURE_PX} />
+          </span>
+        )}
       </div>
       <div className={own.posterChoice}>
         <label>
@@ -86,7 +100,11 @@ function Poster({ video, onChanged }: { video: VideoDetail; onChanged: () => voi
             max={Math.floor(video.duration_s)}
             value={at}
             onFocus={storyboard.reach}
-            onChange={(event) => setAt(Number(event.target.value))}
+            onPointerDown={storyboard.reach}
+            onChange={(event) => {
+              setAt(Number(event.target.value));
+              setChoosing(true);
+            }}
           />
         </label>
         <p className={own.pills}>
@@ -193,9 +211,11 @@ function Form({ video, onSaved }: { video: VideoDetail; onSaved: () => void }) {
           hint={`In your time (${Intl.DateTimeFormat().resolvedOptions().timeZone}). Until then only you see it; empty: not published.`}
         />
       </div>
-      <Button type="submit" look="primary" busy={busy}>
-        Save
-      </Button>
+      <p className={own.save}>
+        <Button type="submit" look="primary" busy={busy}>
+          Save
+        </Button>
+      </p>
     </form>
   );
 }

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { videos, type MyVideo, type Visibility } from '../../../api/videos';
 import { attempt } from '../../../chat/cards';
@@ -11,6 +11,7 @@ import { Pill } from '../../../components/ui';
 import { KINDS, Still } from '../../../components/video-card';
 import { formatBytes } from '../../../lib/bytes';
 import { formatClock, formatCount, formatExact } from '../../../lib/format';
+import { leaveRow } from '../../../lib/leave-row';
 import own from './videos.module.css';
 
 export const VISIBILITIES: readonly (readonly [Visibility, string])[] = [
@@ -21,10 +22,15 @@ export const VISIBILITIES: readonly (readonly [Visibility, string])[] = [
 
 /** One of one's videos, with what may be done to it. */
 export function VideoRow({ video, onChanged }: { video: MyVideo; onChanged: () => void }) {
+  const row = useRef<HTMLElement>(null);
   const trashed = video.own.trashed_at !== null;
+  function gone() {
+    leaveRow(row.current);
+    onChanged();
+  }
   const title = video.title || `Broadcast of ${formatExact(new Date(video.created_at))}`;
   return (
-    <article className={own.row} data-testid="my-video" data-id={video.id}>
+    <article ref={row} className={own.row} data-testid="my-video" data-id={video.id}>
       <Link href={`/videos/${video.id}`} className={own.picture} tabIndex={-1} aria-hidden="true">
         <Still url={video.thumbnail_url} />
         {video.duration_s > 0 && (
@@ -58,9 +64,9 @@ export function VideoRow({ video, onChanged }: { video: MyVideo; onChanged: () =
       </div>
       <div className={own.buttons}>
         {trashed ? (
-          <TrashButtons video={video} title={title} onChanged={onChanged} />
+          <TrashButtons video={video} title={title} onGone={gone} />
         ) : (
-          <Buttons video={video} title={title} onChanged={onChanged} />
+          <Buttons video={video} title={title} onChanged={onChanged} onGone={gone} />
         )}
       </div>
     </article>
@@ -89,10 +95,11 @@ function Status({ video }: { video: MyVideo }) {
 interface ButtonsProps {
   video: MyVideo;
   title: string;
-  onChanged: () => void;
+  /** It is no longer in this list. */
+  onGone: () => void;
 }
 
-function Buttons({ video, title, onChanged }: ButtonsProps) {
+function Buttons({ video, title, onChanged, onGone }: ButtonsProps & { onChanged: () => void }) {
   const [retrying, setRetrying] = useState(false);
   const failed = video.status === 'failed';
   const mayRetry = failed && (video.own.error?.retry ?? false);
@@ -105,7 +112,7 @@ function Buttons({ video, title, onChanged }: ButtonsProps) {
   }
   async function trash() {
     if (!(await attempt(videos.trash(video.id)))) return;
-    onChanged();
+    onGone();
     toast(`“${title}” is in the trash.`, {
       action: {
         label: 'Undo',
@@ -198,21 +205,30 @@ function Buttons({ video, title, onChanged }: ButtonsProps) {
   );
 }
 
-function TrashButtons({ video, title, onChanged }: ButtonsProps) {
+function TrashButtons({ video, title, onGone }: ButtonsProps) {
   const [sure, setSure] = useState(false);
+
+  async function settle(work: Promise<unknown>, done: string) {
+    if (await attempt(work, done)) onGone();
+  }
   return (
     <>
       <Button
         small
         look="primary"
         icon="refresh"
-        onClick={() =>
-          void attempt(videos.restore(video.id), `“${title}” is back.`).then(onChanged)
-        }
+        aria-label={`Restore ${title}`}
+        onClick={() => void settle(videos.restore(video.id), `“${title}” is back.`)}
       >
         Restore
       </Button>
-      <Button small look="bare" icon="trash" onClick={() => setSure(true)}>
+      <Button
+        small
+        look="bare"
+        icon="trash"
+        aria-label={`Delete ${title} for good`}
+        onClick={() => setSure(true)}
+      >
         Delete for good
       </Button>
       <Dialog
@@ -226,7 +242,7 @@ function TrashButtons({ video, title, onChanged }: ButtonsProps) {
               look="danger"
               onClick={() => {
                 setSure(false);
-                void attempt(videos.remove(video.id), 'It is gone.').then(onChanged);
+                void settle(videos.remove(video.id), 'It is gone.');
               }}
             >
               Delete for good
