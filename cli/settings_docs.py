@@ -100,7 +100,7 @@ def document() -> str:
             "machine; what is set in its environment wins. A variable with `_FILE` behind its name reads the",
             "value from that file, which keeps secrets out of the environment.",
             "",
-            "This page and `.env.example` are written by `./footlight settings-docs` from `core/settings.py`.",
+            "This page and `.env.example` are written by `./footlight settings-docs` from `core/settings/`.",
             "",
             "What is marked † the site's admins may change while the instance runs, at `/admin/settings`, unless the",
             "variable is set: that fixes it ([operations/settings.md](operations/settings.md)).",
