@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cli.instance import SetupError, foreign_entry
-from cli.setup import source_files, tree_hash
+from cli.source import source_files, tree_hash
 
 USER = "footlight"
 HOME = Path("/var/lib/footlight")

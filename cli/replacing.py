@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cli.instance import Layout, SetupError, read_instance, write_private
+from cli.source import SOURCE
 from core.settings import Settings
 
-SOURCE = Path(__file__).resolve().parent.parent
 DRAFT = "restoring"
 COMPLETE = "complete"
 #: What a restored instance brings.

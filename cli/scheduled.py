@@ -11,15 +11,14 @@ import contextlib
 import os
 import signal
 import sys
-from pathlib import Path
 
 from cli.connection import settings_of_environment
 from cli.instance import SetupError
 from cli.schedule import NotTaken, keep_taking
+from cli.source import SOURCE
 from core import logs
 from core.settings import PREFIX, Settings
 
-SOURCE = Path(__file__).resolve().parent.parent
 log = logs.logger(__name__)
 
 #: Of what a backup printed when it failed, characters.

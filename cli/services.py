@@ -16,10 +16,10 @@ from cli.probe import accepts, answers
 from cli.process import ProcessSpec
 from cli.serve_nginx import edge_values, ingest_values, tls_values
 from cli.servers import BUCKET, Servers
+from cli.source import SOURCE
 from cli.toolchain import Toolchain
 from core.settings import PREFIX, Settings
 
-SOURCE = Path(__file__).resolve().parent.parent
 ADMIN = "admin"
 FREE_DISK_BYTES = 1_500_000_000
 # Where processes of an instance work, below its data folder.

@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from cli.source import SOURCE
 from core.instance_settings import InstanceSettings
 from core.settings import PREFIX, Settings
 
-SOURCE = Path(__file__).resolve().parent.parent
 DOCUMENT, EXAMPLE = SOURCE / "docs/configuration.md", SOURCE / ".env.example"
 WIDTH = 100
 # What docker-compose.yml alone reads: variable, default, meaning.

@@ -39,11 +39,10 @@ from cli.services import (
     ANY_ADDRESS,
     FREE_DISK_BYTES,
     PROCESS_FOLDERS,
-    SOURCE,
     Options,
     Services,
 )
-from cli.setup import tree_hash
+from cli.source import SOURCE, tree_hash
 from cli.supervisor import CommandFailed, StartFailed, Supervisor
 from cli.toolchain import MissingProgram, Toolchain, default_data
 from cli.versions import note, refuse_newer

@@ -71,9 +71,13 @@ STANDARD_LIBRARY_ONLY = (
     "fallback",
     "index",
     "instance",
+    "pieces",
     "privilege",
+    "python_environment",
     "setup",
+    "source",
     "toolchain",
+    "web_pages",
 )
 
 

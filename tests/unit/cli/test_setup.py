@@ -7,7 +7,9 @@ import pytest
 
 from cli.fallback import install_script
 from cli.index import index_url, wheel_url
-from cli.setup import Setup, SetupFailed, source_files, tree_hash, uv_wheel
+from cli.python_environment import uv_wheel
+from cli.setup import Setup, SetupFailed
+from cli.source import source_files, tree_hash
 
 SOURCE = Path(__file__).resolve().parents[3]
 
