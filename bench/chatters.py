@@ -29,6 +29,16 @@ class Room:
     tokens: Sequence[str]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Where the rooms are, how many messages a second are said in all of them, and when rounds end, Unix seconds."""
+
+    address: tuple[str, int]
+    rooms: Sequence[Room]
+    rate: float
+    ends: Sequence[float]
+
+
 @dataclass
 class Heard:
     """A round of all rooms. `delays_s` is of a sample, from saying to hearing."""
@@ -68,36 +78,26 @@ def chatting(
     """Fill rooms and speak in them, `rate` messages a second in all, until the last of `ends`, Unix seconds."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_run, args=(theirs, address, rooms, rate, ends), daemon=True)
+    plan = Plan(address, rooms, rate, ends)
+    process = context.Process(target=_run, args=(theirs, plan), daemon=True)
     process.start()
     theirs.close()
     return Chatting(process, ours)
 
 
-def _run(
-    results: Connection,
-    address: tuple[str, int],
-    rooms: Sequence[Room],
-    rate: float,
-    ends: Sequence[float],
-) -> None:
-    uvloop.run(_talk(results, address, rooms, rate, ends))
+def _run(results: Connection, plan: Plan) -> None:
+    uvloop.run(_talk(results, plan))
 
 
-async def _talk(
-    results: Connection,
-    address: tuple[str, int],
-    rooms: Sequence[Room],
-    rate: float,
-    ends: Sequence[float],
-) -> None:
+async def _talk(results: Connection, plan: Plan) -> None:
     tally = Tally()
-    crowds = [await crowd(address, tally, r.login, r.sockets, r.tokens) for r in rooms]
+    crowds = [await crowd(plan.address, tally, r.login, r.sockets, r.tokens) for r in plan.rooms]
     results.send(None)
-    length = max(0.0, ends[-1] - time.time())
-    talking = [asyncio.create_task(each.talk(rate / len(rooms), length)) for each in crowds]
+    length = max(0.0, plan.ends[-1] - time.time())
+    rate = plan.rate / len(plan.rooms)
+    talking = [asyncio.create_task(each.talk(rate, length)) for each in crowds]
     beating = asyncio.create_task(_beat(crowds))
-    for end in ends:
+    for end in plan.ends:
         await asyncio.sleep(max(0.0, end - time.time()))
         lost = sum(socket.lost for each in crowds for socket in each.sockets)
         delays, tally.delays_s = tally.delays_s, []
