@@ -1,11 +1,12 @@
 import { Suspense, useEffect, useRef } from 'react';
 import { Redirect, Route, Switch, useLocation } from 'wouter';
+import { explain } from './api/client';
 import { useSession } from './api/session';
 import { SiteBanner } from './components/banner';
 import { ErrorBoundary } from './components/error-boundary';
 import { Header } from './components/header';
 import { Toasts } from './components/toasts';
-import { Skeleton } from './components/ui';
+import { EmptyState, Skeleton } from './components/ui';
 import './lib/back';
 import { channelLogin, isBare, loginPath } from './lib/routes';
 import { DirectoryPage } from './pages/directory';
@@ -40,9 +41,20 @@ import css from './app.module.css';
 function SignedIn({ children }: { children: React.ReactNode }) {
   const session = useSession();
   const [path] = useLocation();
-  if (session.status === 'unknown') return <PageSkeleton />;
+  if (session.status === 'unknown') {
+    return session.error === undefined ? <PageSkeleton /> : <Unreached error={session.error} />;
+  }
   if (session.status === 'anonymous') return <Redirect to={loginPath(path)} replace />;
   return children;
+}
+
+/** A page of one's own while the server does not say whose. */
+function Unreached({ error }: { error: unknown }) {
+  return (
+    <EmptyState level="h1" title="This page is waiting for the server">
+      {explain(error)} It appears here by itself.
+    </EmptyState>
+  );
 }
 
 function PageSkeleton() {

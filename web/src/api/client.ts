@@ -29,6 +29,11 @@ export function explain(error: unknown): string {
   return 'The server cannot be reached. Check your connection and try again.';
 }
 
+/** Whether the same request may succeed in a while: nobody answered, or the server could not just then. */
+export function mayPass(error: unknown): boolean {
+  return !(error instanceof ApiError) || error.status >= 500;
+}
+
 function cookie(name: string): string | null {
   const found = document.cookie.split('; ').find((pair) => pair.startsWith(`${name}=`));
   return found ? decodeURIComponent(found.slice(name.length + 1)) : null;

@@ -1,10 +1,11 @@
 /** Who is signed in: one store for the whole page. */
 import { useSyncExternalStore } from 'react';
-import { ApiError, api, dropLogin, hasLogin, rememberExpiry } from './client';
+import { api, dropLogin, hasLogin, mayPass, rememberExpiry } from './client';
 import type { User } from './types';
 
 type Session =
-  | { status: 'unknown'; user: null }
+  /** `error`: why it could not be asked yet; it is asked again. */
+  | { status: 'unknown'; user: null; error?: unknown }
   | { status: 'anonymous'; user: null }
   | { status: 'signed-in'; user: User };
 
@@ -36,12 +37,13 @@ export async function loadSession(): Promise<void> {
       setUser(await api<User>('GET', '/me'));
       return;
     } catch (error) {
-      if (error instanceof ApiError && error.status < 500) {
+      if (!mayPass(error)) {
         forgetUser();
         return;
       }
+      // Not reached: whether somebody is logged in stays unknown, so nobody is sent to the login.
+      if (pauseMs > 500) set({ status: 'unknown', user: null, error });
     }
-    // Not reached: whether somebody is logged in stays unknown, so nobody is sent to the login.
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }

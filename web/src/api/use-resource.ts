@@ -1,4 +1,14 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
+import { mayPass } from './client';
+
+/** The first repetition after a failure that may pass, ms; each further one waits twice as long. */
+const AGAIN_MS = 5_000;
+const AGAIN_MOST_MS = 40_000;
+
+/** Spread out, so that all who saw a server go do not come back to it at once. */
+function pauseAfter(failures: number): number {
+  return Math.min(AGAIN_MS * 2 ** failures, AGAIN_MOST_MS) * (1 + Math.random() / 2);
+}
 
 export interface Resource<T> {
   data: T | undefined;
@@ -11,7 +21,8 @@ export interface Resource<T> {
 
 /**
  * Load something for as long as `key` stays the same, again on `reload()` and, while the tab is
- * visible, every `everyMs`. What was loaded stays shown while a reload runs or fails.
+ * visible, every `everyMs`. What was loaded stays shown while a reload runs or fails. After a failure that may
+ * pass, it is asked for again by itself.
  */
 export function useResource<T>(
   key: string,
@@ -20,6 +31,7 @@ export function useResource<T>(
 ): Resource<T> {
   const [state, setState] = useState<{ key: string; data?: T; error?: unknown }>({ key });
   const [round, setRound] = useState(0);
+  const failures = useRef(0);
   const loader = useRef(load);
   useEffect(() => {
     loader.current = load;
@@ -27,16 +39,25 @@ export function useResource<T>(
 
   useEffect(() => {
     const abort = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
     loader.current(abort.signal).then(
       (data) => {
-        if (!abort.signal.aborted) setState({ key, data });
+        if (abort.signal.aborted) return;
+        failures.current = 0;
+        setState({ key, data });
       },
       (error: unknown) => {
         if (abort.signal.aborted) return;
         setState((old) => ({ key, data: old.key === key ? old.data : undefined, error }));
+        if (mayPass(error)) {
+          timer = setTimeout(() => setRound((n) => n + 1), pauseAfter(failures.current++));
+        }
       },
     );
-    return () => abort.abort();
+    return () => {
+      abort.abort();
+      clearTimeout(timer);
+    };
   }, [key, round]);
 
   const reload = useCallback(() => setRound((n) => n + 1), []);
