@@ -31,7 +31,9 @@ const CHANGES_MS = 15_000;
 export default function VideoPage({ id }: { id: string }) {
   const { status } = useSession();
   const [changes, setChanges] = useState(false);
-  const found = useResource(`video/${id}/${status}`, (signal) => videos.get(id, signal), {
+  // While it is unknown who looks, the login of this browser counts already: the answer is the same.
+  const as = status === 'anonymous' ? 'anybody' : 'oneself';
+  const found = useResource(`video/${id}/${as}`, (signal) => videos.get(id, signal), {
     everyMs: changes ? CHANGES_MS : undefined,
   });
   const video = found.data;
@@ -202,7 +204,7 @@ function Resumed({ at, engine }: { at: number; engine: VideoPlayer | null }) {
         </Button>
       }
     >
-      It goes on at {formatClock(at)}.
+      Continued where you stopped, at {formatClock(at)}.
     </Notice>
   );
 }
