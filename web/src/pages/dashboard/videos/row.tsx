@@ -1,5 +1,6 @@
 import { useRef, useState } from 'react';
 import { Link } from 'wouter';
+import { ApiError } from '../../../api/client';
 import { videos, type MyVideo, type Visibility } from '../../../api/videos';
 import { attempt } from '../../../chat/cards';
 import { Button, ButtonLink } from '../../../components/button';
@@ -102,11 +103,16 @@ interface ButtonsProps {
 function Buttons({ video, title, onChanged, onGone }: ButtonsProps & { onChanged: () => void }) {
   const [retrying, setRetrying] = useState(false);
   const failed = video.status === 'failed';
-  const mayRetry = failed && (video.own.error?.retry ?? false);
+  const [fileGone, setFileGone] = useState(false);
+  const mayRetry = failed && video.own.error?.retry === true && !fileGone;
 
   async function retry() {
     setRetrying(true);
-    await attempt(videos.retry(video.id), `“${title}” is tried again.`);
+    const asked = videos.retry(video.id).catch((error: unknown) => {
+      if (error instanceof ApiError && error.code === 'upload_gone') setFileGone(true);
+      throw error;
+    });
+    await attempt(asked, `“${title}” is tried again.`);
     setRetrying(false);
     onChanged();
   }
