@@ -10,11 +10,14 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Any
 
 import av
 import av.audio
 import av.video
 import numpy as np
+from av.audio.stream import AudioStream
+from av.packet import Packet
 
 from bench.clockframes import COLUMNS, ROWS, block_size, decode_bits, encode_bits
 
@@ -23,6 +26,8 @@ SIZE = (320, 180)
 RATE = 48_000
 #: Samples in one AAC frame.
 AAC_FRAME = 1024
+#: After so many frames the tone begins a period anew, and its frames are the same ones again.
+TONE_FRAMES = 75
 
 
 @dataclass(frozen=True)
@@ -108,11 +113,10 @@ class Recipe:
         ) as out:
             video = self._video(out)
             audio = self._audio(out)
-            heard = 0
             for number in kept:
                 at = round(number * 1000 / self.fps)
-                while audio is not None and heard * 1000 / RATE < at:
-                    heard = _sing(out, audio, heard)
+                if audio is not None:
+                    audio.sing(until_s=at / 1000)
                 frame = draw(self.first + number, self.size)
                 frame.pts, frame.time_base = at, Fraction(1, 1000)
                 if self._is_key(number):
@@ -120,7 +124,7 @@ class Recipe:
                 out.mux(video.encode(frame))
             out.mux(video.encode(None))
             if audio is not None:
-                out.mux(audio.encode(None))
+                audio.end()
         return Sample(read_flv(target.getvalue()), [self.first + number for number in kept])
 
     def _is_key(self, number: int) -> bool:
@@ -148,27 +152,69 @@ class Recipe:
         }
         return stream
 
-    def _audio(self, out: av.container.OutputContainer) -> av.audio.stream.AudioStream | None:
+    def _audio(self, out: av.container.OutputContainer) -> Tone | None:
         if not self.channels:
             return None
         layout = "mono" if self.channels == 1 else "stereo"
         stream = out.add_stream("aac", rate=RATE, layout=layout)
         stream.bit_rate = 64_000
-        return stream
+        return Tone(out, stream)
 
 
-def _sing(
-    out: av.container.OutputContainer, stream: av.audio.stream.AudioStream, heard: int
-) -> int:
-    """Encode one AAC frame of a tone from sample `heard` on; where the next one begins."""
-    time = (heard + np.arange(AAC_FRAME)) / RATE
-    tone = (0.2 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
-    planes = np.stack([tone] * len(stream.layout.channels))
-    frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=stream.layout.name)
-    frame.sample_rate, frame.pts = RATE, heard
-    frame.time_base = Fraction(1, RATE)
-    out.mux(stream.encode(frame))
-    return heard + AAC_FRAME
+class Tone:
+    """A tone in AAC. Encoding it costs more than small pictures do, so each frame is encoded only once."""
+
+    def __init__(self, out: av.container.OutputContainer, stream: AudioStream) -> None:
+        self._out, self._stream = out, stream
+        self._frames = 0
+        #: What was encoded, in order; the first frames differ from those of the later periods.
+        self._packets: list[Packet[AudioStream]] = []
+
+    def sing(self, until_s: float) -> None:
+        """Go on until there."""
+        while self._frames * AAC_FRAME / RATE < until_s:
+            if self._frames < 3 * TONE_FRAMES:
+                self._keep(self._stream.encode(self._frame()))
+            else:
+                self._out.mux(self._again())
+            self._frames += 1
+
+    def end(self) -> None:
+        if self._frames <= 3 * TONE_FRAMES:
+            self._keep(self._stream.encode(None))
+
+    def _keep(self, packets: list[Packet[AudioStream]]) -> None:
+        self._packets += packets
+        # The muxer takes what it is given.
+        for packet in packets:
+            self._out.mux(_copied(packet, 0))
+
+    def _frame(self) -> av.AudioFrame:
+        """The next one to be encoded."""
+        heard = self._frames * AAC_FRAME
+        time = (heard + np.arange(AAC_FRAME)) / RATE
+        tone = (0.2 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)
+        planes = np.stack([tone] * len(self._stream.layout.channels))
+        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=self._stream.layout.name)
+        frame.sample_rate, frame.pts = RATE, heard
+        frame.time_base = Fraction(1, RATE)
+        return frame
+
+    def _again(self) -> Packet[AudioStream]:
+        """The packet after the last one: that of a period before."""
+        behind = len(self._packets) - TONE_FRAMES
+        packet = _copied(self._packets[behind], TONE_FRAMES * AAC_FRAME)
+        self._packets.append(_copied(packet, 0))
+        return packet
+
+
+def _copied(packet: Packet[AudioStream], by: int) -> Packet[AudioStream]:
+    """The same `by` samples later."""
+    assert packet.pts is not None and packet.dts is not None
+    copy: Packet[Any] = Packet(bytes(packet))
+    copy.stream, copy.time_base = packet.stream, packet.time_base
+    copy.pts, copy.dts, copy.duration = packet.pts + by, packet.dts + by, packet.duration
+    return copy
 
 
 def draw(number: int, size: tuple[int, int]) -> av.VideoFrame:

@@ -160,7 +160,6 @@ def settings(**changes: object) -> dict[str, str]:
     chosen: dict[str, object] = {
         "ladder": "off",
         "grace_s": 4,
-        "thumbnail_interval_s": 2,
         "reconcile_interval_s": 1,
         "rate_limit_factor": 1000,
         **changes,

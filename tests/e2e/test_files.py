@@ -11,7 +11,6 @@ import signal
 import struct
 import subprocess
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -30,10 +29,10 @@ TUS = {"Tus-Resumable": "1.0.0"}
 _names = itertools.count(1)
 
 
-@pytest.fixture
-def film(toolchain: Toolchain, tmp_path: Path) -> bytes:
+@pytest.fixture(scope="module")
+def film(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A film of some megabytes."""
-    path = tmp_path / "film.mp4"
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
     words = (
         "-f",
         "lavfi",
@@ -42,9 +41,10 @@ def film(toolchain: Toolchain, tmp_path: Path) -> bytes:
         "-f",
         "lavfi",
     )
-    sound = ("-i", f"sine=frequency=440:duration={SECONDS}", "-c:v", "libx264", "-b:v", "3M")
-    command = [str(toolchain.ffmpeg()), "-loglevel", "error", *words, *sound, "-c:a", "aac"]
-    subprocess.run([*command, str(path)], check=True, stdin=subprocess.DEVNULL)
+    sound = ("-i", f"sine=frequency=440:duration={SECONDS}", "-c:v", "libx264")
+    quickly = ("-preset", "ultrafast", "-b:v", "3M")
+    command = [str(toolchain.ffmpeg()), "-loglevel", "error", *words, *sound, *quickly]
+    subprocess.run([*command, "-c:a", "aac", str(path)], check=True, stdin=subprocess.DEVNULL)
     return path.read_bytes()
 
 

@@ -31,9 +31,9 @@ AUDIO = {"aac": ("aac",), "mp3": ("libmp3lame", "-ar", "44100")}
 
 @pytest.fixture(scope="package")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A whole instance with a ladder of one rung and pictures every second."""
+    """A whole instance with a ladder of one rung."""
     data = tmp_path_factory.mktemp("ingest") / "data"
-    with start_stage(data, ladder=RUNG, thumbnail_interval_s=1) as running:
+    with start_stage(data, ladder=RUNG) as running:
         yield running
 
 
