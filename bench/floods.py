@@ -65,6 +65,9 @@ class Scene:
         paths = await new_playlists(self.instance.http, self.channel.login, "source", self.viewers)
         audience = gather(self.http, paths, 1, WARM_UP_S, seconds, folder)
         await asyncio.sleep(WARM_UP_S)
+        for socket in self.room.sockets:
+            # Who is silent for too long is dropped.
+            socket.pong()
         self.tally.delays_s.clear()
         heard = [socket.messages for socket in self.room.sockets]
         sent = await self.room.talk(MESSAGES_PER_S, seconds)
@@ -94,6 +97,8 @@ async def scene(options: argparse.Namespace) -> AsyncIterator[Scene]:
         encoder = await asyncio.create_subprocess_exec(
             *copy_argv(instance.ffmpeg, sample, channel.publish_url)
         )
+        # Over before the server is, which it would complain about.
+        stack.push_async_callback(encoder.wait)
         stack.callback(encoder.terminate)
         await channel.wait_for("live")
         tally = Tally()
