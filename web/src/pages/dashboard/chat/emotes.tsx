@@ -38,7 +38,7 @@ export function Emotes({ login }: { login: string }) {
   return (
     <Card
       title="Emotes"
-      about="Square pictures: PNG, WebP, GIF or AVIF, at best 112 pixels or more."
+      about="Square pictures: PNG, WebP, GIF or AVIF, at best 112 pixels or more. What one types for them is of letters and digits."
     >
       <form className={css.form} onSubmit={add}>
         <FormFault text={fault} />
@@ -51,7 +51,6 @@ export function Emotes({ login }: { login: string }) {
         <div className={css.addRow}>
           <Field
             label="Code"
-            hint="What one types: letters and digits."
             required
             pattern="[A-Za-z0-9]{2,30}"
             maxLength={30}
