@@ -305,7 +305,7 @@ function UploadRow({
             look="primary"
             icon="refresh"
             busy={retrying}
-            aria-label={`Try ${name} again`}
+            aria-label={`Try again: ${name}`}
             onClick={() => void retry(kept)}
           >
             Try again

@@ -134,7 +134,7 @@ function Buttons({ video, title, onChanged, onGone }: ButtonsProps & { onChanged
           look="primary"
           icon="refresh"
           busy={retrying}
-          aria-label={`Try ${title} again`}
+          aria-label={`Try again: ${title}`}
           onClick={() => void retry()}
         >
           Try again
@@ -232,7 +232,7 @@ function TrashButtons({ video, title, onGone }: ButtonsProps) {
         small
         look="bare"
         icon="trash"
-        aria-label={`Delete ${title} for good`}
+        aria-label={`Delete for good: ${title}`}
         onClick={() => setSure(true)}
       >
         Delete for good
