@@ -290,6 +290,20 @@ async def test_other_applications_are_none(stage: Stage) -> None:
                 await connection.publish("stream")
 
 
+async def test_connections_that_say_nothing_are_told_to_nobody(stage: Stage) -> None:
+    """They come in floods. `bad_hook` is what ingest would say of one."""
+    log = stage.instance.data / "logs" / "ingest.log"
+    before = log.read_text().count('"bad_hook"')
+    async with stage.channel() as channel:
+        for _ in range(20):
+            _reader, writer = await asyncio.open_connection("127.0.0.1", stage.rtmp_port)
+            writer.close()
+            await writer.wait_closed()
+        # By the time it has answered this one it has heard of those.
+        await (await stage.publisher(channel.key)).stop()
+    assert log.read_text().count('"bad_hook"') == before
+
+
 async def test_rtmp_is_not_for_viewers(stage: Stage, sample: Sample) -> None:
     """Neither from another address nor from loopback, by the stream's own name or its key."""
     async with stage.channel() as channel, await stage.publisher(channel.key) as connection:
