@@ -25,7 +25,7 @@ export function StorageCard({ login, of }: { login: string; of: Resource<Storage
     <section className={own.storage} aria-label="Storage">
       {data === undefined ? <Skeleton className={own.ghostStorage} /> : <Used use={data} />}
       <Button small look="quiet" icon="settings" onClick={() => setSetting(true)}>
-        Next broadcasts
+        Broadcast settings
       </Button>
       {setting && <SettingsDialog login={login} onClose={() => setSetting(false)} />}
     </section>
