@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -27,9 +28,14 @@ class Breakable:
         self.data: Path = running.data
         self.settings: Settings = RunningServers(running.data).settings(request_timeout_s=1.5)
 
-    def kill(self, server: str) -> None:
-        """kill -9, and wait until another process stands in its place."""
+    def kill(self, server: str, *, wiping: Path | None = None) -> None:
+        """kill -9, and wait until another process stands in its place. `wiping` is a folder that is gone by then:
+        nobody writes there any more when it goes.
+        """
         old = self.running.pid(server)
+        if wiping is not None:
+            os.kill(old, signal.SIGSTOP)
+            shutil.rmtree(wiping)
         os.kill(old, signal.SIGKILL)
         eventually(lambda: self._other(server, old), within_s=30, what=f"{server} is back")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 
 import pytest
@@ -125,8 +124,7 @@ async def test_nats_frozen(numbers: Numbers, breakable: Breakable, bus: Bus) -> 
 async def test_nats_wiped(numbers: Numbers, breakable: Breakable) -> None:
     await numbers.send(5)
     await eventually_async(numbers.all_arrived)
-    shutil.rmtree(breakable.data / "nats" / "jetstream")
-    breakable.kill("nats")
+    breakable.kill("nats", wiping=breakable.data / "nats" / "jetstream")
     await numbers.send(20)
     await eventually_async(numbers.all_arrived, within_s=40)
 
