@@ -38,9 +38,13 @@ def is_ready(instance: RunningInstance) -> bool:
     return status == 200
 
 
+# Of the others the fault suite (tests/faults) kills each, with somebody there who would notice.
+MORE = ("ingest", "chat", "recorder", "rtmp", "redis", "nats", "s3")
+
+
 @pytest.mark.parametrize(
     "service",
-    ("api", "ingest", "chat", "recorder", "edge", "rtmp", "redis", "nats", "s3", "postgres"),
+    ("api", "edge", "postgres", *(pytest.param(each, marks=pytest.mark.long) for each in MORE)),
 )
 def test_a_killed_process_comes_back(victim: RunningInstance, service: str) -> None:
     old = victim.pid(service)
