@@ -8,9 +8,12 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 from cli.logfile import LogFile
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Leader(Protocol):
@@ -63,6 +66,14 @@ class Child:
     def status(self) -> int | None:
         """How it ended; negative: the signal that killed it. None: it has not."""
         return self._leader.returncode
+
+    def memory(self) -> int:
+        """Bytes in memory that are its own, shared with no file; 0 when it is gone (proc_pid_statm(5))."""
+        try:
+            resident, shared = Path(f"/proc/{self.pid}/statm").read_text().split()[1:3]
+        except OSError:
+            return 0
+        return (int(resident) - int(shared)) * PAGE
 
     def _pump(self) -> None:
         try:

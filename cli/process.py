@@ -37,6 +37,8 @@ class ProcessSpec:
     ready_timeout_s: float = 120.0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout_s: float = 5.0
+    # One that holds more bytes of its own is started anew.
+    most_memory: int | None = None
     # What the kernel sends when the supervisor dies.
     death_signal: signal.Signals = signal.SIGTERM
 

@@ -145,7 +145,9 @@ class ManagedProcess:
                 self._supervisor.report(self.spec.title, f"ready again ({took:.1f} s)")
 
     async def _watch(self, child: Child) -> None:
-        """Until `child` is gone. One that stops answering is reported, and killed when that lasts."""
+        """Until `child` is gone. One that stops answering is reported, and killed when that lasts; one that
+        has outgrown its limit is ended at once.
+        """
         probe = self.spec.alive or self.spec.ready
         silent = 0
         while not child.exited.is_set():
@@ -158,6 +160,9 @@ class ManagedProcess:
                     self._supervisor.report(self.spec.title, "answers again")
                 silent = 0
                 self._enter(State.READY)
+                if self.spec.most_memory is not None and child.memory() > self.spec.most_memory:
+                    self._supervisor.report(self.spec.title, "has outgrown its memory")
+                    await child.stop(self.spec.stop_signal, self.spec.stop_timeout_s)
                 continue
             silent += 1
             if silent == 2:
