@@ -41,22 +41,22 @@ def _drops(count: int, share: float) -> frozenset[int]:
 #: The connections of each case: what is sent over the first, the second after a cut, and so on.
 CASES: dict[str, Callable[[], tuple[Sample, ...]]] = {
     "24 fps, B-frames, stereo, 2 s GOP": lambda: (
-        Recipe(seconds=12, fps=24, gop=2, b_frames=3).make(),
+        Recipe(seconds=8, fps=24, gop=2, b_frames=3).make(),
     ),
     "25 fps, GOP of 0.5 to 15 s, mono": lambda: (
         Recipe(
-            seconds=28, fps=25, channels=1, keyframes=(0, 0.52, 1.48, 4, 9, 24, 26, 26.52)
+            seconds=21, fps=25, channels=1, keyframes=(0, 0.52, 1.48, 4, 19, 19.52, 20.4)
         ).make(),
     ),
     "30 fps, no sound, dropped frames": lambda: (
-        Recipe(seconds=12, fps=30, channels=0, dropped=_drops(360, 0.15)).make(),
+        Recipe(seconds=8, fps=30, channels=0, dropped=_drops(240, 0.15)).make(),
     ),
     "50 fps, B-frames, another size in mid-stream": lambda: (
-        Recipe(seconds=6, fps=50, b_frames=2).make()
-        + Recipe(seconds=6, fps=50, b_frames=2, size=(448, 256), first=300).make(),
+        Recipe(seconds=4, fps=50, b_frames=2).make()
+        + Recipe(seconds=4, fps=50, b_frames=2, size=(448, 256), first=200).make(),
     ),
     "60 fps, B-frames, mono, a reconnect": lambda: parted(
-        Recipe(seconds=12, fps=60, b_frames=3, channels=1).make(), 5
+        Recipe(seconds=9, fps=60, b_frames=3, channels=1).make(), 4
     ),
 }
 #: Watched in the browser as well.
