@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from chat import facts, history
@@ -37,6 +39,8 @@ TICK_S = 5.0
 RETRY_S = 0.5
 # Events that a catching-up room takes from the log at a time.
 CATCH_UP = 1000
+# An error of the subscription's connection is ours to see: redis would dial again by itself, beside us.
+_NO_RETRY = Retry(NoBackoff(), 0, supported_errors=())
 
 Control = Callable[[dict[str, Any], Room | None], None]
 
@@ -59,10 +63,13 @@ class Rooms:
         # Confirmations that are waited for, and the rooms, by the names they are published under.
         self._subscribed: dict[bytes, asyncio.Event] = {}
         self._by_channel: dict[bytes, Room] = {}
-        # Rooms that may have missed something.
+        # Rooms that may have missed messages, and those whose facts may be others by now.
         self._behind: set[int] = set()
+        self._doubted: set[int] = set()
         self._wake = asyncio.Event()
         self._pubsub = redis.pubsub()
+        # Of two who dialled at once, one's connection would be nobody's.
+        self._dialling = asyncio.Lock()
         self._database = database
         self._reload = reload
         self._store = reload.store
@@ -150,7 +157,8 @@ class Rooms:
         self._by_channel[name] = room
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
-                await self._pubsub.subscribe(name)
+                async with self._speaking():
+                    await self._pubsub.subscribe(name)
                 await confirmed.wait()
         except (RedisError, OSError, TimeoutError) as error:
             self._by_channel.pop(name, None)
@@ -161,7 +169,32 @@ class Rooms:
         self._by_channel.pop(name, None)
         self._subscribed.pop(name, None)
         with contextlib.suppress(RedisError, OSError, TimeoutError):
-            await self._pubsub.unsubscribe(name)
+            async with self._speaking():
+                await self._pubsub.unsubscribe(name)
+
+    @contextlib.asynccontextmanager
+    async def _speaking(self) -> AsyncIterator[None]:
+        """The subscription's connection, made anew if it was lost, and nobody else's meanwhile. Raises
+        RedisError, OSError, TimeoutError.
+        """
+        async with self._dialling:
+            try:
+                if self._pubsub.subscribed:
+                    await self._pubsub.connect()  # type: ignore[no-untyped-call]
+                else:
+                    await self._pubsub.subscribe(CONTROL)
+                    if self._pubsub.connection is not None:
+                        self._pubsub.connection.retry = _NO_RETRY
+                yield
+            except BaseException:
+                # It may be half made, or half said.
+                await self._hang_up()
+                raise
+
+    async def _hang_up(self) -> None:
+        if self._pubsub.connection is not None:
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                await self._pubsub.connection.disconnect(nowait=True)
 
     # --- what is published ------------------------------------------------------------------------
 
@@ -170,8 +203,8 @@ class Rooms:
         while True:
             obey_cancellation()
             try:
-                if not self._pubsub.subscribed:
-                    await self._pubsub.subscribe(CONTROL)
+                async with self._speaking():
+                    pass
                 # Bounded, so that a dead connection is found by its health check.
                 message = await self._pubsub.get_message(timeout=5.0)
                 if message is not None:
@@ -180,6 +213,9 @@ class Rooms:
                 if self.connected.is_set():
                     log.warning("redis_lost", error=repr(error))
                 self.connected.clear()
+                # Not under somebody who is about to write.
+                async with self._dialling:
+                    await self._hang_up()
                 await asyncio.sleep(RETRY_S)
 
     def _take(self, message: dict[str, Any]) -> None:
@@ -220,6 +256,7 @@ class Rooms:
             # What comes now waits for what came before it and was missed.
             room.hold()
             self._behind.add(room.id)
+            self._doubted.add(room.id)
             self._wake.set()
 
     async def catch_up(self) -> None:
@@ -228,24 +265,37 @@ class Rooms:
             obey_cancellation()
             await self._wake.wait()
             self._wake.clear()
-            for channel_id in sorted(self._behind):
-                room = self.open.get(channel_id)
-                if room is None and channel(channel_id).encode() in self._by_channel:
-                    # It is being opened, and looked at when it is.
-                    continue
-                # Before, so that a connection that is lost meanwhile counts.
-                self._behind.discard(channel_id)
-                try:
-                    if room is not None:
-                        await self._catch_up(room)
-                except DomainError as error:
-                    log.warning("catch_up_waits", channel_id=channel_id, reason=error.message)
-                    self._behind.add(channel_id)
-                    await asyncio.sleep(RETRY_S)
-                    self._wake.set()
+            # First what somebody waits for, in all rooms; then what takes longer.
+            done = await self._each(self._behind, self._pass_on_missed)
+            if not await self._each(self._doubted, self._look_again) or not done:
+                await asyncio.sleep(RETRY_S)
+                self._wake.set()
 
-    async def _catch_up(self, room: Room) -> None:
-        """What was missed, then what waited for it; and Redis itself may have been restarted."""
+    async def _each(self, rooms: set[int], step: Callable[[Room], Awaitable[None]]) -> bool:
+        """Do something with each of these rooms and strike it out; whether none has to be tried again. Ends
+        early when the connection was lost once more.
+        """
+        done = True
+        for channel_id in sorted(rooms):
+            if self._wake.is_set():
+                break
+            room = self.open.get(channel_id)
+            if room is None and channel(channel_id).encode() in self._by_channel:
+                # It is being opened, and looked at when it is.
+                continue
+            # Before, so that a connection that is lost meanwhile counts.
+            rooms.discard(channel_id)
+            try:
+                if room is not None:
+                    await step(room)
+            except DomainError as error:
+                log.warning("catch_up_waits", channel_id=channel_id, reason=error.message)
+                rooms.add(channel_id)
+                done = False
+        return done
+
+    async def _pass_on_missed(self, room: Room) -> None:
+        """What was missed, then what waited for it."""
         while True:
             entries = await self._store.log(room.id, room.offset, CATCH_UP)
             for entry in entries:
@@ -254,6 +304,9 @@ class Rooms:
                 break
         if room.id not in self._behind:
             room.release()
+
+    async def _look_again(self, room: Room) -> None:
+        """Redis may have been restarted, and words that a room was decided about may have been missed."""
         await self._reload.ensure(room.id, room.offset, restarted=True)
         await self.refresh(room)
 
