@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import time
@@ -14,6 +15,8 @@ from typing import Protocol
 from cli.logfile import LogFile
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+# What a process may write while nobody reads: minutes of its log. Beyond it stands still.
+PIPE_BYTES = 1 << 19
 
 
 class Leader(Protocol):
@@ -34,6 +37,9 @@ class Leader(Protocol):
 def output_pipe() -> Iterator[tuple[int, int]]:
     """Both ends of a pipe: the one to read stays open unless starting the process failed."""
     reader, writer = os.pipe()
+    # Of those of one user together the kernel allows 64 MiB (pipe(7)).
+    with contextlib.suppress(PermissionError):
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     try:
         yield reader, writer
     except BaseException:
