@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent
+# Of the toolchain's folder: modules as Python compiles them.
+COMPILED = "cache/pycache"
 # Most tests wait for something; those that measure time stay together (tests/conftest.py).
 WHOLE_SUITE = ["-n", "3"]
 if __name__ == "__main__":
@@ -136,7 +138,7 @@ def as_root(options: argparse.Namespace, arguments: list[str]) -> int:
     environment = {**user_environment(user, HOME), "FOOTLIGHT_TOOLCHAIN": str(toolchain)}
     if options.command == "test":
         again = [interpreter(), "-B", "-E", str(SOURCE / "cli/bootstrap.py"), *arguments]
-        return run_tests(SOURCE, again, user, environment)
+        return run_tests(SOURCE, again, user, environment, toolchain / COMPILED)
     mount = None
     if hasattr(options, "data"):
         data = options.data or default_data(os.environ)
@@ -188,7 +190,7 @@ def as_user(options: argparse.Namespace, arguments: list[str]) -> int:
         FOOTLIGHT_TOOLCHAIN_VIEW=str(setup.view),
         PYTHONPATH=str(SOURCE),
         # Compiled modules go beside the tools: the source may be read-only, and is nobody's dump.
-        PYTHONPYCACHEPREFIX=str(root / "cache/pycache"),
+        PYTHONPYCACHEPREFIX=str(root / COMPILED),
     )
     if tests:
         # The one that Playwright brings needs a library that a small system lacks.

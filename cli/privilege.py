@@ -229,12 +229,17 @@ def become_and_run(
 
 
 def run_tests(
-    source: Path, argv: Sequence[str], user: pwd.struct_passwd, environment: Mapping[str, str]
+    source: Path,
+    argv: Sequence[str],
+    user: pwd.struct_passwd,
+    environment: Mapping[str, str],
+    compiled: Path,
 ) -> int:
     """Run `argv` as `user` in a fresh copy of the source that is removed afterwards; its exit
     status.
 
-    The copy, the home folder and all temporary files lie in one new folder.
+    The copy, the home folder and all temporary files lie in one new folder. What Python compiles of it goes
+    below `compiled`.
     """
     folder = Path(tempfile.mkdtemp(prefix="footlight-test-"))
     try:
@@ -257,6 +262,9 @@ def run_tests(
         return process.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        # By whom it belongs to: root follows nobody's links.
+        useless = compiled / folder.relative_to("/")
+        subprocess.run([*_become(user), "rm", "-rf", "--", str(useless)], check=False)  # noqa: S603
 
 
 def interpreter() -> str:
