@@ -37,10 +37,15 @@ class Contention:
     def __init__(self) -> None:
         self._before = self._read()
 
+    @property
+    def factor(self) -> float:
+        """So many times as long: 1.0 on an idle machine."""
+        ran, waited = (b - a for a, b in zip(self._before, self._read(), strict=True))
+        return (ran + waited) / max(ran, 1)
+
     def limit(self, promised_s: float) -> float:
         """What a promise of `promised_s` seconds comes to here and now."""
-        ran, waited = (b - a for a, b in zip(self._before, self._read(), strict=True))
-        return promised_s * (ran + waited) / max(ran, 1) + NOISE_S
+        return promised_s * self.factor + NOISE_S
 
     @staticmethod
     def _read() -> tuple[int, int]:

@@ -24,7 +24,7 @@ from tests.e2e.samples import Sample
 from tests.e2e.stage import Contention, Stage, descendants, frozen, kill, state_of
 from tests.faults.conftest import Report
 from tests.faults.live import UNTOUCHED, Live, live
-from tests.harness import eventually, eventually_async
+from tests.harness import eventually_async
 from tests.playlist_validator import parse_media
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
@@ -94,7 +94,11 @@ async def test_03_ffmpeg_and_ingest_killed(
         assert len(running.streamer.legs) == 1
         outcome = await running.finish()
         assert (outcome.findings, outcome.discontinuities) == ([], 2)
-        eventually(lambda: not stage.workers(running.session), what="the worker has ended")
+
+        async def over() -> bool:
+            return not stage.workers(running.session)
+
+        await eventually_async(over, what="the worker has ended")
         await stage.broadcasts(running.channel.login, ("ended", "stopped"))
         assert max(ffmpeg_s, ingest_s) < contention.limit(2 + GOP_S)
         assert len(outcome.gaps) == 2
@@ -231,7 +235,7 @@ class Waiter:
 
 
 async def test_22_edge_reloaded(
-    stage: Stage, sample: Sample, live_unnoticed: None, report: Report
+    stage: Stage, sample: Sample, live_unnoticed: None, report: Report, contention: Contention
 ) -> None:
     """HUP with a hundred held requests: none fails, and none is told later than usual."""
     edge = stage.instance.pid("edge")
@@ -247,9 +251,11 @@ async def test_22_edge_reloaded(
             old = set(descendants(edge))
             os.kill(edge, signal.SIGHUP)
             await running.playing(15, within_s=40)
-            eventually(
-                lambda: not old & set(descendants(edge)), within_s=15, what="old workers gone"
-            )
+
+            async def relieved() -> bool:
+                return not old & set(descendants(edge))
+
+            await eventually_async(relieved, within_s=contention.limit(15), what="old workers gone")
         finally:
             for task in tasks:
                 task.cancel()
@@ -263,7 +269,7 @@ async def test_22_edge_reloaded(
         assert [failure for waiter in waiters for failure in waiter.failures] == []
         outcome = await running.finish()
         assert outcome == UNTOUCHED
-        assert max(late) < max(0.2, 2 * usual) + 0.1
+        assert max(late) < contention.limit(max(0.2, 2 * usual))
         report(
             22,
             f"HUP to the edge with {WAITERS} held requests",
@@ -317,6 +323,10 @@ async def _answers_again(running: Live, killed: float) -> float:
     return failed - killed
 
 
+def _is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
 # All of them
 
 
@@ -337,18 +347,19 @@ async def test_20_services_terminated(
             stalls = len(viewing.stalls)
             asked = time.monotonic()
             os.kill(pid, signal.SIGTERM)
-            eventually(
-                lambda old=pid: not Path(f"/proc/{old}").exists(),  # type: ignore[misc]
-                within_s=STOP_S,
-                what=f"{service} has ended",
-            )
+
+            async def ended(old: int = pid) -> bool:
+                return _is_gone(old)
+
+            await eventually_async(ended, within_s=STOP_S, what=f"{service} has ended")
             drained_s = time.monotonic() - asked
             back_s = await running.recovered(asked) if joint else 0.0
             await running.playing(15)
             newest = viewing.numbers[-1][1]
             await viewing.until(newest + 25, within_s=contention.limit(10))
             stood_still = len(viewing.stalls) - stalls
-            assert stood_still <= 1, (service, stood_still)
+            # A player that gets no time stands still by itself.
+            assert stood_still <= contention.factor, (service, stood_still)
             report(
                 20,
                 f"SIGTERM to {service}, a page playing",
