@@ -80,6 +80,7 @@ async def test_health_pictures_and_viewers(stage: Stage, sample: Sample) -> None
         await eventually_async(counted, within_s=15, what="the viewer is counted")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(150)
 async def test_warnings_come_and_go(stage: Stage) -> None:
     keyframes = (0.0, 1.0, *range(9, 40))
