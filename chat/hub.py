@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 from chat import automod, commands, emotes, facts, history, wire, wordlists
 from chat.commands import Me
 from chat.facts import RoomFacts, stamp
+from chat.message_ids import new_message_id
 from chat.metrics import ChatMetrics
 from chat.people import People
 from chat.registry import Rooms
@@ -300,7 +300,7 @@ class Hub:
                 return await self._command(session, room, member, command)
             body = clean(command.text if command is not None else text)
             parent = await self._parent(room, reply_to)
-            draft = Draft(str(uuid.uuid4()), body, command is not None, nonce, parent)
+            draft = Draft(new_message_id(), body, command is not None, nonce, parent)
             answer = await self._say(session, room, draft)
         except DomainError as error:
             self._metrics.refused.labels(error.code).inc()

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chat import emotes, facts, history, wire
 from chat.decisions import Answer, Case, Desk, Entry, log, operation
+from chat.message_ids import new_message_id
 from chat.room import (
     MESSAGE_LENGTH,
     RATE_MODERATOR,
@@ -288,7 +289,7 @@ def system_frame(login: str, user: User, rank: Rank, kind: str, text: str) -> di
     """A message that the service puts together."""
     return {
         "channel": login,
-        "id": str(uuid.uuid4()),
+        "id": new_message_id(),
         "kind": kind,
         "user": {
             "id": str(user.id),
