@@ -88,6 +88,7 @@ def _preloader(instance: RunningInstance) -> int:
     return found
 
 
+@pytest.mark.long
 def test_a_frozen_process_is_noticed_and_welcomed_back(victim: RunningInstance) -> None:
     pid = victim.pid("api")
     os.kill(pid, signal.SIGSTOP)
@@ -130,6 +131,7 @@ def test_nothing_survives_the_supervisor_and_the_next_one_starts(
     assert answer.status_code == 200
 
 
+@pytest.mark.long
 def test_what_outlives_the_supervisor_and_what_it_leaves_is_no_obstacle(
     make_instance: MakeInstance,
 ) -> None:
