@@ -214,13 +214,15 @@ async def test_whole_is_whole_though_the_connection_broke(
     owner = await account()
     size = CHUNK_BYTES + 300_000
     url = await begin(owner, size)
-    never = asyncio.Event()
+    sent, never = asyncio.Event(), asyncio.Event()
 
     async def halting() -> AsyncIterator[bytes]:
         yield b"x" * size
+        sent.set()
         await never.wait()
 
     sending = asyncio.create_task(send(owner, url, 0, halting()))
+    await sent.wait()
 
     async def reached(offset: int) -> bool:
         return await offset_of(owner, url) >= offset
