@@ -56,10 +56,10 @@ class Crowd:
         """Seconds from ``since`` (monotonic) to each answer, sorted."""
         return sorted(client.answered_at - since for client in self.clients)
 
-    def run(self, within_s: float) -> Crowd:
-        """Take in answers until all are there or the time is over."""
+    def run(self, within_s: float, *, held: int = 0) -> Crowd:
+        """Take in answers until all but those that are held are there, or the time is over."""
         deadline = time.monotonic() + within_s
-        while self._waiting and (left := deadline - time.monotonic()) > 0:
+        while len(self._waiting) > held and (left := deadline - time.monotonic()) > 0:
             for descriptor, _ in self._poll.poll(left):
                 self._receive(self._waiting[descriptor])
         return self

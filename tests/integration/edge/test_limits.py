@@ -37,6 +37,7 @@ async def test_one_playback_holds_few_requests(edge: Edge) -> None:
     url = f"/live/ann/s/source/index.m3u8?p={playback}&_HLS_msn=5&_HLS_part=3"
     with Crowd(edge.port, [url] * 40) as flood:
         await holds(edge, 8)
+        assert flood.run(10, held=8).unanswered == 8
         await edge.put_playlist("s", "source", msn=5, part=3, complete=4, number=21)
         assert flood.run(2).statuses() == {200: 8, 429: 32}
 
@@ -66,5 +67,6 @@ async def test_connections_are_bounded_per_address() -> None:
         path = "/live/ann/s/source/index.m3u8?_HLS_msn=5&_HLS_part=3"
         with Crowd(edge.port, [path] * 30) as crowd:
             await holds(edge, 20)
+            assert crowd.run(10, held=20).unanswered == 20
             await edge.put_playlist("s", "source", msn=5, part=3, complete=4, number=21)
             assert crowd.run(2).statuses() == {200: 20, 429: 10}
