@@ -189,10 +189,13 @@ def start_stage(
 
 @dataclass
 class Leg:
-    """One connection of a streamer: when it was let in, and what was sent over it."""
+    """One connection of a streamer: when it was let in, where in the sample it began (ms), and what was sent
+    over it.
+    """
 
     connection: Connection
     began: float
+    start: int
     sent: list[Tag] = field(default_factory=list)
 
     def units(self, kind: int = VIDEO) -> list[bytes]:
@@ -216,7 +219,11 @@ class Streamer:
         self._key = key
         self._sample = sample
         self._headers = [tag for tag in sample.tags if tag.is_header]
-        self._numbers = dict(zip(sample.frames(), sample.numbers, strict=True))
+        # By their times, too: two pictures of a long sample may be the same bytes, each a difference to the
+        # one before it.
+        frames = [tag for tag in sample.tags if tag.kind == VIDEO and not tag.is_header]
+        known = zip(frames, sample.numbers, strict=True)
+        self._numbers = {(tag.time, tag.media): number for tag, number in known}
         self._task: asyncio.Task[None] | None = None
         self._began = 0.0
         self._sending = asyncio.Event()
@@ -243,7 +250,8 @@ class Streamer:
 
     def numbers(self, leg: Leg) -> list[int]:
         """The numbers of the pictures that were sent over `leg`. For samples without B-frames."""
-        return [self._numbers[tag.media] for tag in leg.sent if tag.kind == VIDEO]
+        sent = [tag for tag in leg.sent if tag.kind == VIDEO]
+        return [self._numbers[tag.time + leg.start, tag.media] for tag in sent]
 
     async def stop(self) -> None:
         """OBS's Stop."""
@@ -281,12 +289,12 @@ class Streamer:
     async def _send(self, connection: Connection) -> None:
         now = time.monotonic()
         position = 0.0 if not self.legs else (now - self._began) * 1000
-        leg = Leg(connection, now)
-        self.legs.append(leg)
-        self._sending.set()
         tags = self._sample.tags
         first = next(i for i, tag in enumerate(tags) if tag.is_keyframe and tag.time >= position)
         start = tags[first].time
+        leg = Leg(connection, now, start)
+        self.legs.append(leg)
+        self._sending.set()
         if len(self.legs) == 1:
             self._began = now
         for tag in self._headers:
