@@ -16,11 +16,11 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from chat import facts, history
 from chat.automod import Policy
 from chat.metrics import ChatMetrics
+from chat.reaching import UNREACHABLE
 from chat.reload import Reload
 from chat.rooms import Room
 from chat.sessions import Event
@@ -160,7 +160,7 @@ class Rooms:
                 async with self._speaking():
                     await self._pubsub.subscribe(name)
                 await confirmed.wait()
-        except (RedisError, OSError, TimeoutError) as error:
+        except UNREACHABLE as error:
             self._by_channel.pop(name, None)
             raise Unavailable("Chat is not available just now. Try again in a moment.") from error
 
@@ -168,7 +168,7 @@ class Rooms:
         name = channel(room.id).encode()
         self._by_channel.pop(name, None)
         self._subscribed.pop(name, None)
-        with contextlib.suppress(RedisError, OSError, TimeoutError):
+        with contextlib.suppress(*UNREACHABLE):
             async with self._speaking():
                 await self._pubsub.unsubscribe(name)
 
@@ -193,7 +193,7 @@ class Rooms:
 
     async def _hang_up(self) -> None:
         if self._pubsub.connection is not None:
-            with contextlib.suppress(RedisError, OSError, TimeoutError):
+            with contextlib.suppress(*UNREACHABLE):
                 await self._pubsub.connection.disconnect(nowait=True)
 
     # --- what is published ------------------------------------------------------------------------
@@ -209,7 +209,7 @@ class Rooms:
                 message = await self._pubsub.get_message(timeout=5.0)
                 if message is not None:
                     self._take(message)
-            except (RedisError, OSError, TimeoutError) as error:
+            except UNREACHABLE as error:
                 if self.connected.is_set():
                     log.warning("redis_lost", error=repr(error))
                 self.connected.clear()
@@ -327,7 +327,7 @@ class Rooms:
 
     async def close(self) -> None:
         """Let go of the subscription."""
-        with contextlib.suppress(RedisError, OSError, TimeoutError):
+        with contextlib.suppress(*UNREACHABLE):
             await self._pubsub.aclose()  # type: ignore[no-untyped-call]
 
 

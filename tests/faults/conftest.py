@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 
 import pytest
+import pytest_asyncio
 
+from tests.chat_kit import World, world_of
 from tests.e2e.samples import Recipe, Sample
 from tests.e2e.stage import Contention, Stage, start_stage
 from tests.faults.disk import mounting
 from tests.faults.load import Load, strained
 from tests.faults.table import STRAIN, Report
+from tests.harness import RunningInstance
 
 __all__ = ["SPOOL_QUOTA", "Loaded", "Report"]
 
@@ -117,3 +120,16 @@ def sample() -> Sample:
 def contention() -> Contention:
     """What promises come to on this machine, measured since the test's start."""
     return Contention()
+
+
+@pytest.fixture
+def place(stage: Stage) -> RunningInstance:
+    """The shared instance, which has two chat processes."""
+    return stage.instance
+
+
+@pytest_asyncio.fixture
+async def world(place: RunningInstance) -> AsyncIterator[World]:
+    """Its accounts."""
+    async with world_of(place) as found:
+        yield found

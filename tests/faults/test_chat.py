@@ -15,8 +15,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 from websockets.exceptions import WebSocketException
 
-from tests.chat_kit import ChatClient, Person, World, dial, world_of
-from tests.e2e.stage import Stage
+from tests.chat_kit import ChatClient, Person, World, dial
 from tests.faults.conftest import Report
 from tests.harness import RunningInstance, eventually_async
 
@@ -24,19 +23,6 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
 #: How long a server is away, seconds.
 AWAY_S = 5.0
-
-
-@pytest.fixture
-def place(stage: Stage) -> RunningInstance:
-    """The shared instance, which has two chat processes."""
-    return stage.instance
-
-
-@pytest_asyncio.fixture
-async def world(place: RunningInstance) -> AsyncIterator[World]:
-    """Its accounts."""
-    async with world_of(place) as found:
-        yield found
 
 
 @pytest_asyncio.fixture

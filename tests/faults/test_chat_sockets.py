@@ -9,33 +9,18 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
-import pytest_asyncio
 from websockets.asyncio.client import unix_connect
 
-from tests.chat_kit import ChatClient, Person, World, dial, world_of
-from tests.e2e.stage import Stage, together
+from tests.chat_kit import ChatClient, Person, World, dial
+from tests.e2e.stage import together
 from tests.faults.conftest import Report
 from tests.harness import RunningInstance
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
-
-
-@pytest.fixture
-def place(stage: Stage) -> RunningInstance:
-    """The shared instance, which has two chat processes."""
-    return stage.instance
-
-
-@pytest_asyncio.fixture
-async def world(place: RunningInstance) -> AsyncIterator[World]:
-    """Its accounts."""
-    async with world_of(place) as found:
-        yield found
 
 
 STALLED, READERS, SPEAKERS, ROUNDS = 10, 30, 10, 40
