@@ -47,7 +47,7 @@ export function Chatters({
   const whole = data === undefined || data.items.length < limit;
 
   return (
-    // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- Escape closes it
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- Escape closes it
     <div
       ref={root}
       className={css.card}

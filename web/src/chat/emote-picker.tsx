@@ -54,7 +54,7 @@ export function EmotePicker({
   }
 
   return (
-    // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- arrows walk, Escape closes
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- arrows walk, Escape closes
     <div
       ref={root}
       className={css.picker}

@@ -73,7 +73,7 @@ export function MessageList({
     : heights.current.windowOf(keys, view.top, view.height, MARGIN_PX);
 
   // After every drawing: it ends when all that is drawn has been measured.
-  // eslint-disable-next-line react-hooks/exhaustive-deps
+  // oxlint-disable-next-line react-hooks/exhaustive-deps
   useLayoutEffect(() => {
     const [box, rows] = [scroller.current, content.current];
     if (!box || !rows) return;
@@ -151,7 +151,7 @@ export function MessageList({
   const fresh = arrived - seen;
   return (
     <div className={css.listFrame}>
-      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- arrows walk through it */}
+      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- arrows walk through it */}
       <div
         ref={scroller}
         className={css.list}
@@ -159,7 +159,7 @@ export function MessageList({
         aria-label={label}
         aria-live={follow ? 'polite' : 'off'}
         aria-relevant="additions"
-        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reachable by keyboard
+        // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls must be reachable by keyboard
         tabIndex={0}
         onScroll={onScroll}
         onKeyDown={onKeyDown}

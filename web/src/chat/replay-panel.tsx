@@ -88,7 +88,7 @@ export function ReplayPanel({
   const lines = useMemo<Line[]>(() => {
     messages.current = new Map(said.map((each) => [each.id, each]));
     return said.map((each) => ({ type: 'note', key: each.id, tone: 'info', text: '', at: 0 }));
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- the same messages are the same lines
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- the same messages are the same lines
   }, [said.length, newest, said[0]?.id]);
 
   const remove = useCallback(

@@ -261,8 +261,8 @@ function stillStanding(
   );
   if (paused) return { lines: [...before, ...lines], doubted: before.at(-1)?.key ?? null };
   // Where nothing is left, what was said by this page itself still is.
-  const notes = found < 0 ? before.filter((line) => line.type === 'note') : [];
-  return { lines: [...notes, ...lines], doubted: null };
+  const said = found < 0 ? before.filter((line) => line.type === 'note') : [];
+  return { lines: [...said, ...lines], doubted: null };
 }
 
 /** Whether there is a hole between what is shown and what came: what overlaps shows that there is none. */

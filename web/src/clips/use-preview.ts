@@ -44,7 +44,7 @@ export function usePreview(video: Material, cut: Cut, quiet: boolean) {
       made.destroy();
       engine.current = null;
     };
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- one player for as long as it is open
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- one player for as long as it is open
   }, [video.id, quiet]);
 
   return {

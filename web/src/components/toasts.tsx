@@ -99,7 +99,6 @@ export function Toasts() {
   return (
     <div ref={box} popover="manual" className={css.toasts} role="status" aria-live="polite">
       {shown.map((item) => (
-        // eslint-disable-next-line jsx-a11y/no-static-element-interactions -- reading it, not pressing it
         <div
           key={item.id}
           className={cx(css.toast, item.danger && css.toastDanger)}

@@ -21,7 +21,7 @@ export async function copyText(text: string): Promise<boolean> {
   home.append(area);
   area.select();
   try {
-    // eslint-disable-next-line @typescript-eslint/no-deprecated -- there is no other way without HTTPS
+    // oxlint-disable-next-line typescript/no-deprecated -- there is no other way without HTTPS
     return document.execCommand('copy');
   } catch {
     return false;

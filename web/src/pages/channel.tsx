@@ -80,7 +80,7 @@ export default function ChannelPage({ login }: { login: string }) {
   useTitle(on ? `${name} is live` : name);
   const stream = useMemo(
     () => (live === null ? undefined : streamOf(live)),
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- viewers and warnings do not concern the player
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- viewers and warnings do not concern the player
     [live?.login, live?.state, live?.session],
   );
 

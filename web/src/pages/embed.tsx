@@ -35,7 +35,7 @@ export function Channel({ login }: { login: string }) {
   );
   const stream = useMemo(
     () => (live === null ? undefined : streamOf(live)),
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- viewers and warnings do not concern the player
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- viewers and warnings do not concern the player
     [live?.login, live?.state, live?.session],
   );
   const name = found.data?.display_name ?? login;

@@ -138,7 +138,7 @@ export function Player({
   // Where the chapters are on the line: known better once the record has been opened.
   const marks = useMemo(
     () => chapters.map((each) => ({ ...each, at_s: engine?.lineAt(each.at_s) ?? each.at_s })),
-    // eslint-disable-next-line react-hooks/exhaustive-deps
+    // oxlint-disable-next-line react-hooks/exhaustive-deps
     [chapters, engine, rewound],
   );
 

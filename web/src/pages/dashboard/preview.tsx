@@ -9,7 +9,7 @@ export function Preview({ view }: { view: LiveView }) {
   const { live } = view;
   const stream = useMemo(
     () => streamOf(live),
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- viewers and warnings do not concern the player
+    // oxlint-disable-next-line react-hooks/exhaustive-deps -- viewers and warnings do not concern the player
     [live.login, live.state, live.session],
   );
   return (

@@ -154,7 +154,6 @@ function DropZone({ onFiles }: { onFiles: (files: readonly File[]) => void }) {
     onFiles([...event.dataTransfer.files]);
   }
   return (
-    // eslint-disable-next-line jsx-a11y/no-static-element-interactions -- the button inside does the same
     <div
       className={cx(own.zone, over && own.over)}
       onDragOver={(event) => {

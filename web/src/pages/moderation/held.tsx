@@ -70,9 +70,9 @@ export function HeldQueue({
     <ul ref={list} className={css.queue}>
       {items.map((item) => (
         <li key={item.id}>
-          {/* eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- keys for the whole entry */}
+          {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- keys for the whole entry */}
           <article
-            // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- the entry is what the keys are about
+            // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- the entry is what the keys are about
             tabIndex={0}
             data-held={item.id}
             data-testid="held"
