@@ -2,6 +2,7 @@
  * The channel's live state by long poll: the edge answers the moment it changes, so an open page
  * learns of start, cut and stop at once, at the cost of one idle request.
  */
+import { pauseBefore } from '../lib/pause';
 import type { LiveState } from './types';
 
 export interface LiveView {
@@ -10,8 +11,7 @@ export interface LiveView {
   clockOffsetMs: number;
 }
 
-/** First retry after a failure and the longest one, ms. */
-const RETRY_MS = [500, 8000] as const;
+const PAUSES_MS = [700, 10_000] as const;
 /** How often a tab in the background asks. It holds no request: browsers allow six a server for all tabs together. */
 const HIDDEN_MS = 5000;
 /** Give up on a held request after this long, ms: the edge holds at most 25 s. */
@@ -84,7 +84,7 @@ function wait(ms: number, signal: AbortSignal): Promise<void> {
 export async function follow(login: string, signal: AbortSignal, tell: (view: LiveView) => void) {
   let version: LiveState['version'] | null = null;
   let clock: Clock | null = null;
-  let retry: number = RETRY_MS[0];
+  let failures = 0;
   let patienceMs = HELD_MS;
   let answers = 0;
   const stopped = () => signal.aborted;
@@ -96,7 +96,7 @@ export async function follow(login: string, signal: AbortSignal, tell: (view: Li
         ask(login, version, signal, patienceMs));
       clock = betterClock(clock, fresh);
       version = live.version;
-      retry = RETRY_MS[0];
+      failures = 0;
       answers += 1;
       patienceMs = live.state === 'live' ? COUNT_MS[answers > 1 ? 1 : 0] : HELD_MS;
       if (!stopped()) tell({ live, clockOffsetMs: clock.offsetMs });
@@ -110,8 +110,7 @@ export async function follow(login: string, signal: AbortSignal, tell: (view: Li
         version = null;
         continue;
       }
-      await wait(retry * (0.75 + Math.random() / 2), signal);
-      retry = Math.min(retry * 2, RETRY_MS[1]);
+      await wait(pauseBefore(failures++, PAUSES_MS), signal);
       // Ask afresh: whatever happened meanwhile is answered at once.
       version = null;
     }

@@ -1,5 +1,6 @@
 /** Who is signed in: one store for the whole page. */
 import { useSyncExternalStore } from 'react';
+import { pauseBefore } from '../lib/pause';
 import { api, dropLogin, hasLogin, mayPass, rememberExpiry } from './client';
 import type { User } from './types';
 
@@ -8,6 +9,8 @@ type Session =
   | { status: 'unknown'; user: null; error?: unknown }
   | { status: 'anonymous'; user: null }
   | { status: 'signed-in'; user: User };
+
+const PAUSES_MS = [700, 10_000] as const;
 
 let session: Session = { status: 'unknown', user: null };
 const listeners = new Set<() => void>();
@@ -32,7 +35,7 @@ export async function loadSession(): Promise<void> {
     set({ status: 'anonymous', user: null });
     return;
   }
-  for (let pauseMs = 500; ; pauseMs = Math.min(pauseMs * 2, 8000)) {
+  for (let failures = 0; ; failures++) {
     try {
       setUser(await api<User>('GET', '/me'));
       return;
@@ -42,8 +45,9 @@ export async function loadSession(): Promise<void> {
         return;
       }
       // Not reached: whether somebody is logged in stays unknown, so nobody is sent to the login.
-      if (pauseMs > 500) set({ status: 'unknown', user: null, error });
+      if (failures > 0) set({ status: 'unknown', user: null, error });
     }
+    const pauseMs = pauseBefore(failures, PAUSES_MS);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }

@@ -1,14 +1,9 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
+import { pauseBefore } from '../lib/pause';
 import { mayPass } from './client';
 
-/** The first repetition after a failure that may pass, ms; each further one waits twice as long. */
-const AGAIN_MS = 5_000;
-const AGAIN_MOST_MS = 40_000;
-
-/** Spread out, so that all who saw a server go do not come back to it at once. */
-function pauseAfter(failures: number): number {
-  return Math.min(AGAIN_MS * 2 ** failures, AGAIN_MOST_MS) * (1 + Math.random() / 2);
-}
+/** A failure may pass. */
+const PAUSES_MS = [8_000, 60_000] as const;
 
 export interface Resource<T> {
   data: T | undefined;
@@ -50,7 +45,10 @@ export function useResource<T>(
         if (abort.signal.aborted) return;
         setState((old) => ({ key, data: old.key === key ? old.data : undefined, error }));
         if (mayPass(error)) {
-          timer = setTimeout(() => setRound((n) => n + 1), pauseAfter(failures.current++));
+          timer = setTimeout(
+            () => setRound((n) => n + 1),
+            pauseBefore(failures.current++, PAUSES_MS),
+          );
         }
       },
     );

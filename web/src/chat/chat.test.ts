@@ -4,7 +4,7 @@ import { badgesOf, luminance, nameColor } from './look';
 import { overlayTheme } from './overlay-theme';
 import { concerns, linkOf, partsOf } from './parts';
 import { decode, type ChatMessage, type Joined } from './protocol';
-import { joinFrame, pauseBefore } from './recovery';
+import { joinFrame, pauseBeforeDialling } from './recovery';
 import {
   EMPTY,
   KEEP,
@@ -251,11 +251,11 @@ describe('modes', () => {
 
 describe('recovery', () => {
   it('waits longer each time, spread by chance, and never for ever', () => {
-    expect(pauseBefore(0, 0)).toBe(200);
-    expect(pauseBefore(0, 0.999)).toBeLessThan(400);
-    expect(pauseBefore(3, 0)).toBe(1600);
-    expect(pauseBefore(50, 0.999)).toBeLessThanOrEqual(20_000);
-    expect(pauseBefore(0, 0.5, 2)).toBe(3000);
+    expect(pauseBeforeDialling(0, 0)).toBe(200);
+    expect(pauseBeforeDialling(0, 0.999)).toBeLessThan(400);
+    expect(pauseBeforeDialling(3, 0)).toBe(1600);
+    expect(pauseBeforeDialling(50, 0.999)).toBeLessThanOrEqual(20_000);
+    expect(pauseBeforeDialling(0, 0.5, 2)).toBe(3000);
   });
 });
 

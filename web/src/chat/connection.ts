@@ -4,7 +4,7 @@
  */
 import { freshLogin, hasLogin } from '../api/client';
 import { decode, type ChatMessage, type ClientFrame, type ServerFrame } from './protocol';
-import { joinFrame, pauseBefore } from './recovery';
+import { joinFrame, pauseBeforeDialling } from './recovery';
 import {
   EMPTY,
   caughtUp,
@@ -188,7 +188,7 @@ export class ChatConnection {
     clearTimeout(this.quietTimer);
     if (this.ended || this.state.link.status === 'closed') return;
     this.lostAt ??= Date.now();
-    const pause = pauseBefore(this.attempt, Math.random(), this.hint);
+    const pause = pauseBeforeDialling(this.attempt, Math.random(), this.hint);
     this.hint = null;
     this.attempt += 1;
     this.set({

@@ -1,23 +1,23 @@
 import { ErrorDetails, ErrorTypes, type ErrorData } from 'hls.js/light';
+import { pauseBefore } from '../lib/pause';
 
 const PAUSES_MS = [400, 6000] as const;
 
 /** Tries again after pauses that grow, until something worked. */
 export class Retry {
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private pauseMs: number = PAUSES_MS[0];
+  private failures = 0;
 
   constructor(private readonly again: () => void) {}
 
   later() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(this.again, this.pauseMs);
-    this.pauseMs = Math.min(this.pauseMs * 2, PAUSES_MS[1]);
+    this.timer = setTimeout(this.again, pauseBefore(this.failures++, PAUSES_MS));
   }
 
   /** It worked: the next failure is a first one. */
   worked() {
-    this.pauseMs = PAUSES_MS[0];
+    this.failures = 0;
   }
 
   stop() {

@@ -6,7 +6,7 @@ import { Button } from '../../../components/button';
 import { Dialog } from '../../../components/dialog';
 import { Select } from '../../../components/field';
 import { Loaded } from '../../../components/loaded';
-import { Skeleton } from '../../../components/ui';
+import { Notice, Skeleton } from '../../../components/ui';
 import { formatBytes } from '../../../lib/bytes';
 import { cx } from '../../../lib/cx';
 import { formatSpan } from '../../../lib/format';
@@ -74,8 +74,12 @@ function SettingsDialog({ login, onClose }: { login: string; onClose: () => void
   const settings = useResource(`video-settings/${login}`, (signal) =>
     videos.settings(login, signal),
   );
-  const set = (changes: Partial<Pick<VideoSettings, 'visibility' | 'retention_days'>>) =>
+  /** A time that would remove what is there: not set before it is said again. */
+  const [shorter, setShorter] = useState<{ days: number | null } | null>(null);
+  const set = (changes: Partial<Pick<VideoSettings, 'visibility' | 'retention_days'>>) => {
+    setShorter(null);
     void attempt(videos.set(login, changes).then(settings.put), 'Saved.');
+  };
   return (
     <Dialog open title="What becomes of broadcasts" onClose={onClose}>
       <Loaded of={settings} ghost={css.ghostForm}>
@@ -95,13 +99,13 @@ function SettingsDialog({ login, onClose }: { login: string; onClose: () => void
             </Select>
             <Select
               label="Broadcasts are kept"
-              value={found.retention_days ?? ''}
-              onChange={(event) =>
-                set({
-                  retention_days: event.target.value === '' ? null : Number(event.target.value),
-                })
-              }
-              hint="Shortening it removes older ones within minutes. Highlights, uploads and clips stay."
+              value={(shorter ? shorter.days : found.retention_days) ?? ''}
+              onChange={(event) => {
+                const days = event.target.value === '' ? null : Number(event.target.value);
+                if (kept(found, days) < kept(found, found.retention_days)) setShorter({ days });
+                else set({ retention_days: days });
+              }}
+              hint="Highlights, uploads and clips stay."
             >
               <option value="">
                 {found.site_retention_days === null
@@ -116,9 +120,30 @@ function SettingsDialog({ login, onClose }: { login: string; onClose: () => void
                   </option>
                 ))}
             </Select>
+            {shorter && (
+              <Notice
+                tone="warn"
+                title={`Remove broadcasts older than ${kept(found, shorter.days)} days?`}
+              >
+                <p>They go within minutes and cannot be restored.</p>
+                <p className={own.buttons}>
+                  <Button small look="danger" onClick={() => set({ retention_days: shorter.days })}>
+                    Remove older ones
+                  </Button>
+                  <Button small look="quiet" onClick={() => setShorter(null)}>
+                    Leave it as it was
+                  </Button>
+                </p>
+              </Notice>
+            )}
           </div>
         )}
       </Loaded>
     </Dialog>
   );
+}
+
+/** How many days broadcasts live where the channel asks for `days`; null: for what the site says. */
+function kept({ site_retention_days }: VideoSettings, days: number | null): number {
+  return days ?? site_retention_days ?? Infinity;
 }
