@@ -153,6 +153,29 @@ async def test_stream_keys_and_stream_info(stage: Stage, browser: Browser) -> No
         await shown(page.get_by_text("modular", exact=True))
 
 
+async def test_a_retention_that_removes_broadcasts_is_asked_about(
+    stage: Stage, browser: Browser
+) -> None:
+    async with visitor(browser, stage.http) as owner:
+        await owner.register()
+        page = owner.page
+        await owner.open("/dashboard/videos")
+        await owner.button("Broadcast settings").click()
+        days = page.get_by_label("Broadcasts are kept")
+        await days.select_option("7")
+        await shown(page.get_by_text("Remove broadcasts older than 7 days?"))
+        await owner.button("Leave it as it was").click()
+        assert await days.input_value() == ""
+        await days.select_option("14")
+        await owner.button("Remove older ones").click()
+        await shown(page.get_by_text("Saved."))
+        # A longer one removes nothing.
+        async with page.expect_response("**/video-settings"):
+            await days.select_option("30")
+        await page.reload()
+        await shown(page.get_by_text("Broadcasts are kept for 30 days"))
+
+
 async def test_every_page_fits_and_keeps_to_its_policy(stage: Stage, browser: Browser) -> None:
     async with visitor(browser, stage.http, viewport=PHONE) as owner:
 
