@@ -24,7 +24,7 @@ FIELDS = ("title", "description", "category", "language", "visibility", "tags")
 
 @dataclass(frozen=True)
 class UploadRequests:
-    """Answers `upload.begin`, `upload.complete`, `upload.retry` and `upload.abandon`."""
+    """Answers `upload.begin`, `upload.complete`, `upload.retry`, `upload.forget` and `upload.abandon`."""
 
     queue: Queue
     undo: Mapping[str, Undo]
@@ -35,6 +35,7 @@ class UploadRequests:
             ("upload.begin", self.begin),
             ("upload.complete", self.complete),
             ("upload.retry", self.retry),
+            ("upload.forget", self.forget),
             ("upload.abandon", self.abandon),
         ):
             await bus.respond(recorder_question(op), answer, queue="recorder")
@@ -86,6 +87,14 @@ class UploadRequests:
             row.result = {"claims": int(await session.scalar(before) or 0)}
         await self.queue.wake(row)
         return {"job_id": str(row.id)}
+
+    async def forget(self, question: dict[str, Any]) -> dict[str, Any]:
+        """{video_id} → {}: the file is not kept any longer, so one that failed cannot be tried again."""
+        async with self.queue.database.session() as session:
+            video = await session.get(Video, int(question["video_id"]), with_for_update=True)
+            if video is not None and video.error is not None:
+                video.error = {**video.error, "retry": False}
+        return {}
 
     async def abandon(self, question: dict[str, Any]) -> dict[str, Any]:
         """{video_id} → {abandoned}: nothing will come of it; false when there is a video already."""

@@ -127,9 +127,13 @@ class Sweep:
                 row = await session.scalar(mine)
                 if row is None:
                     continue
+                late = row.expires_at < now
+                if late and row.video_id is not None:
+                    question = {"video_id": row.video_id}
+                    await self._bus.request(recorder_question("upload.forget"), question)
                 if not await self._remove_chunks(row):
                     return
-                if row.expires_at < now:
+                if late:
                     await session.delete(row)
                 else:
                     row.chunks = []

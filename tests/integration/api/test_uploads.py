@@ -452,6 +452,8 @@ async def test_a_file_that_is_not_kept_has_to_come_again(
         await session.execute(mine.values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
     await Sweep(running.database, running.storage, running.bus).once(datetime.now(UTC))
     assert await running.storage.list(folder_of(url)) == []
+    video = (await owner("GET", f"/videos/{video_id}")).body
+    assert (video["status"], video["own"]["error"]["retry"]) == ("failed", False)
     refused = await owner("POST", f"/videos/{video_id}/retry")
     assert (refused.status, refused.code) == (409, "upload_gone")
 
