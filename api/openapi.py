@@ -200,7 +200,8 @@ def errors_of(operation: Operation) -> dict[HTTPStatus, list[str]]:
         add(HTTPStatus.NOT_FOUND, "channel_not_found")
     for status, codes in operation.errors.items():
         add(status, *codes)
-    # The edge's limit for an address, whatever is asked.
+    # The edge's limits, whatever is asked: for the request, and for an address.
+    add(HTTPStatus.REQUEST_URI_TOO_LONG, "request_too_long")
     add(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited")
     add(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
     return dict(sorted(errors.items()))

@@ -51,6 +51,7 @@ STATUS: dict[type[DomainError], HTTPStatus] = {
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+_LONGEST_LINE = 16_384
 # What aiohttp itself answers, in our form.
 _HTTP_CODES = {
     400: ("bad_request", "The request is not valid HTTP."),
@@ -210,6 +211,9 @@ async def listen(
         access_log=None,
         logger=_server_log(),
         shutdown_timeout=drain_s,
+        # Above what nginx lets through, so that a client hears of it from there, in the API's own words.
+        max_line_size=_LONGEST_LINE,
+        max_field_size=_LONGEST_LINE,
         handle_signals=False,
     )
     await runner.setup()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.integration.edge.crowd import Crowd
 from tests.integration.edge.nginx import Edge, running_edge
 from tests.integration.edge.test_channels import TEMPLATE, live
@@ -70,3 +72,19 @@ async def test_connections_are_bounded_per_address() -> None:
             assert crowd.run(10, held=20).unanswered == 20
             await edge.put_playlist("s", "source", msn=5, part=3, complete=4, number=21)
             assert crowd.run(2).statuses() == {200: 20, 429: 10}
+
+
+@pytest.mark.parametrize(
+    ("path", "header"),
+    [("/api/v1/streams?q=" + "x" * 8200, ""), ("/api/v1/streams", "x" * 8200)],
+    ids=["address", "header"],
+)
+async def test_what_is_too_long_is_answered_as_everything_is(
+    edge: Edge, path: str, header: str
+) -> None:
+    async with edge.viewer.get(edge.url + path, headers={"X-Long": header}) as answer:
+        assert answer.status == 414
+        assert (await answer.json())["error"]["code"] == "request_too_long"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    async with edge.viewer.get(edge.url + "/-/too-long") as answer:
+        assert answer.status == 404
