@@ -191,11 +191,11 @@ class Follower:
 
     async def _delta(self, client: aiohttp.ClientSession, rendition: Rendition, query: str) -> None:
         """Keep the delta update of this moment, when the playlist did not go on meanwhile."""
-        status, text = await _get(client, f"{rendition.url}{query}&_HLS_skip=YES")
-        full = rendition.playlists[-1].text
-        if status == 200 and "#EXT-X-SKIP" in text.decode():
-            if parse_media(text.decode()).hints == parse_media(full).hints:
-                rendition.deltas.append((full, text.decode()))
+        before = rendition.playlists[-1].text
+        status, delta = await _get(client, f"{rendition.url}{query}&_HLS_skip=YES")
+        _, after = await _get(client, rendition.url + query)
+        if status == 200 and b"#EXT-X-SKIP" in delta and after.decode() == before:
+            rendition.deltas.append((before, delta.decode()))
 
     def _fetch(
         self,
