@@ -58,7 +58,7 @@ class Progress:
 
 
 def run(title: str, argv: Sequence[str], environment: dict[str, str], cwd: Path) -> None:
-    """Run a program to its end. Raises SetupFailed with what it said last."""
+    """Run a program to its end. Raises SetupFailed with what it said first and last."""
     result = subprocess.run(  # noqa: S603
         # Ends with us, should we be killed.
         ["setpriv", "--pdeathsig", "TERM", "--", *argv],  # noqa: S607
@@ -72,10 +72,15 @@ def run(title: str, argv: Sequence[str], environment: dict[str, str], cwd: Path)
         check=False,
     )
     if result.returncode != 0:
-        lines = "\n".join(f"    {line}" for line in result.stdout.strip().splitlines()[-20:])
+        lines = "\n".join(f"    {line}" for line in _ends(result.stdout.strip().splitlines()))
         raise SetupFailed(
             f"{title}: {Path(argv[0]).name} failed with status {result.returncode}.\n{lines}"
         )
+
+
+def _ends(lines: list[str]) -> list[str]:
+    """npm gives the reason first and its usage after it, pip the reason last."""
+    return lines if len(lines) <= 30 else [*lines[:10], "…", *lines[-20:]]
 
 
 def complete(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from cli.fallback import install_script
 from cli.index import index_url, wheel_url
+from cli.pieces import run
 from cli.python_environment import uv_wheel
 from cli.setup import Setup, SetupFailed
 from cli.source import source_files, tree_hash
@@ -27,6 +29,16 @@ def test_the_lock_pins_uv_for_every_processor_we_name(machine: str) -> None:
 def test_an_unknown_processor_is_told_what_to_do() -> None:
     with pytest.raises(SetupFailed, match="docker compose up"):
         uv_wheel({"wheels": []}, "sparc64")
+
+
+def test_a_program_that_failed_is_shown_from_its_reason_to_its_end(tmp_path: Path) -> None:
+    script = "echo the reason; seq 1000 1099; echo the end; exit 3"
+    with pytest.raises(SetupFailed) as failed:
+        run("Web pages", ["sh", "-c", script], dict(os.environ), tmp_path)
+    said = str(failed.value).splitlines()
+    assert said[0] == "Web pages: sh failed with status 3."
+    assert (said[1].strip(), said[-1].strip()) == ("the reason", "the end")
+    assert "    1050" not in said
 
 
 def test_what_is_built_is_not_source(tmp_path: Path) -> None:
