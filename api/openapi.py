@@ -201,7 +201,8 @@ def errors_of(operation: Operation) -> dict[HTTPStatus, list[str]]:
     for status, codes in operation.errors.items():
         add(status, *codes)
     # The edge's limits, whatever is asked: for the request, and for an address.
-    add(HTTPStatus.REQUEST_URI_TOO_LONG, "request_too_long")
+    add(HTTPStatus.REQUEST_URI_TOO_LONG, "address_too_long")
+    add(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "header_too_long")
     add(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited")
     add(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
     return dict(sorted(errors.items()))

@@ -80,7 +80,7 @@ async def build(service: Service) -> None:
         settings.chat_buffer_bytes,
         metrics,
     )
-    irc_sockets = irc_tcp.IrcSockets(hub, sockets)
+    irc_sockets = irc_tcp.IrcSockets(hub, sockets, settings)
     service.check("postgres", database.check)
     service.check("redis", lambda: check_redis(redis))
 

@@ -150,6 +150,8 @@ def notice(channel: str | None, code: str | None, text: str) -> Message:
 LOGIN_FAILED = notice(None, None, "Login unsuccessful")
 RECONNECT = server("RECONNECT")
 PING = Message("PING", (HOST,))
+# RFC 1459, 4.6.4: before a connection is closed by the server.
+TOO_MANY = Message("ERROR", ("Closing link: too many connections",))
 
 
 def pong(asked: Ping) -> Message:

@@ -1,7 +1,8 @@
 """Twitch's IRC dialect over TCP: lines in, lines out. TLS ends in an nginx before it, which says in a line of
 the PROXY protocol who it is that comes.
 
-The limits are those of the WebSockets (`chat.gateway`), and so is what happens to a reader that is too slow.
+The limits are those of the WebSockets (`chat.gateway`), and so is what happens to a reader that is too slow. How
+many connections there may be is limited here: no edge stands before this port.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections import deque
+import resource
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
@@ -19,6 +21,7 @@ from chat.gateway import Gateway
 from chat.hub import Hub
 from chat.irc_gateway import IrcHandler
 from core.errors import Malformed
+from core.http import is_in, network_of, parse_networks
 from core.logs import logger
 from core.settings import Settings
 
@@ -27,22 +30,41 @@ log = logger(__name__)
 # The PROXY protocol, version 1 (haproxy's specification, 2.1): at most 107 bytes.
 _PROXY = re.compile(rb"PROXY (?:UNKNOWN[^\r]*|TCP[46] ([0-9A-Fa-f.:]{2,39}) [^\r]+)\r\n")
 PROXY_BYTES = 107
+# Connections of one address, as of the TLS port (cli.nginx.TlsNginx).
+ADDRESS_CONNECTIONS = 1_000
 
 
 class IrcSockets:
     """Every TCP connection of this process."""
 
-    def __init__(self, hub: Hub, sockets: Gateway) -> None:
+    def __init__(self, hub: Hub, sockets: Gateway, settings: Settings) -> None:
         self.hub = hub
         # For its limits, its counters and its tasks.
         self.gateway = sockets
         self.open: set[IrcSocket] = set()
         self.accepting = True
+        # The other half of the files that the process may open is for WebSockets and servers.
+        self.most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
+        self._most_of_one = max(1, round(ADDRESS_CONNECTIONS * settings.rate_limit_factor))
+        self._proxies = parse_networks(settings.trusted_proxies)
+        self._open_from: Counter[str] = Counter()
         self._gone = asyncio.Event()
+
+    def admit(self, address: str) -> str | None:
+        """Count one more connection of an address: what it is counted as, None when it is one too many."""
+        network = "" if is_in(address, self._proxies) else network_of(address)
+        if network and self._open_from[network] >= self._most_of_one:
+            return None
+        self._open_from[network] += 1
+        return network
 
     def forget(self, socket: IrcSocket) -> None:
         """A connection is over."""
         self.open.discard(socket)
+        if socket.network is not None:
+            self._open_from[socket.network] -= 1
+            if not self._open_from[socket.network]:
+                del self._open_from[socket.network]
         if not self.open:
             self._gone.set()
 
@@ -75,6 +97,7 @@ class IrcSockets:
 
 
 _PING = f"{irc_replies.PING.line()}\r\n".encode()
+_TOO_MANY = f"{irc_replies.TOO_MANY.line()}\r\n".encode()
 
 
 class IrcSocket(asyncio.Protocol):
@@ -92,6 +115,7 @@ class IrcSocket(asyncio.Protocol):
         "_transport",
         "_working",
         "heard_at",
+        "network",
     )
 
     def __init__(self, sockets: IrcSockets, *, proxied: bool = False) -> None:
@@ -107,6 +131,8 @@ class IrcSocket(asyncio.Protocol):
         self._allowance = float(gateway.FLOOD_BURST)
         self._timer: asyncio.TimerHandle | None = None
         self.heard_at = asyncio.get_running_loop().time()
+        # What it is counted as; None while it is not.
+        self.network: str | None = None
 
     # --- asyncio.Protocol -------------------------------------------------------------------------
 
@@ -118,17 +144,28 @@ class IrcSocket(asyncio.Protocol):
             return
         made.set_write_buffer_limits(high=self._sockets.gateway.buffer_bytes)
         self._sockets.open.add(self)
-        if self._proxied is None:
+        if len(self._sockets.open) > self._sockets.most:
+            self._refuse()
+        elif self._proxied is None:
             peer = made.get_extra_info("peername")
             self._greet(str(peer[0]) if isinstance(peer, tuple) and peer else "")
 
     def _greet(self, address: str) -> None:
+        self.network = self._sockets.admit(address)
+        if self.network is None:
+            self._refuse()
+            return
         self._handler = IrcHandler(
             self._sockets.hub, self, address, framed=False, complain=self._complain
         )
 
+    def _refuse(self) -> None:
+        self._sockets.gateway.metrics.dropped.labels("crowded").inc()
+        self.write(_TOO_MANY)
+        self.close(1013, "")
+
     def _introduced(self, data: bytes) -> bytes | None:
-        """Read who it is: what comes after that; None while it is not known, or never will be."""
+        """Read who it is: what comes after that; None while it is not known, or it may not come in."""
         head = (self._proxied or b"") + data
         end = head.find(b"\n", 0, PROXY_BYTES) + 1
         if not end and len(head) < PROXY_BYTES:
@@ -140,7 +177,7 @@ class IrcSocket(asyncio.Protocol):
             return None
         self._proxied = None
         self._greet((found[1] or b"").decode())
-        return head[end:]
+        return None if self._handler is None else head[end:]
 
     def data_received(self, data: bytes) -> None:
         if self._closing:

@@ -43,7 +43,7 @@ class ChatMetrics:
             registry=registry,
         )
         # From nothing on: the first of its kind is an increase, too.
-        for reason in ("slow", "flood", "silent"):
+        for reason in ("slow", "flood", "silent", "crowded"):
             self.dropped.labels(reason)
         self.lost = Counter(
             "footlight_chat_lost", "Messages that were accepted and then lost.", registry=registry

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from botocore.exceptions import ClientError
 from sqlalchemy import func, select
 
 from api.accounts.users import add_user
@@ -17,18 +19,55 @@ from cli.services import ADMIN
 from core.db.engine import open_database
 from core.db.migrate import SchemaTooNew, migrate
 from core.db.models import Role, User
+from core.errors import Unavailable
 from core.settings import Settings
 from core.storage import open_storage
 
+AGAIN_S = 1.0
+
 
 def main(_: argparse.Namespace) -> int:
-    """Bring what the settings name into the state that services expect. Safe to repeat."""
+    """Bring what the settings name into the state that services expect. Safe to repeat.
+
+    Waits for the servers: after a boot they may come later. Ends for what waiting does not mend.
+    """
     try:
-        bring_up(settings_of_environment())
-    except (SetupError, SchemaTooNew) as problem:
+        settings = settings_of_environment()
+        asyncio.run(_wait(settings))
+        bring_up(settings)
+    except (SetupError, SchemaTooNew, Unavailable) as problem:
         print(f"footlight: {problem}", file=sys.stderr)
         return 1
     return 0
+
+
+async def _wait(settings: Settings) -> None:
+    async with open_database(settings) as database, open_storage(settings) as storage:
+        await answered(database.check)
+        await answered(storage.ensure_bucket)
+
+
+async def answered(ask: Callable[[], Awaitable[None]], *, again_s: float = AGAIN_S) -> None:
+    """Ask until there is an answer. Raises Unavailable where the answer is that our request is wrong."""
+    told = ""
+    while True:
+        try:
+            return await ask()
+        except Unavailable as problem:
+            if _refused(problem.__cause__):
+                raise
+            if problem.message != told:
+                told = problem.message
+                print(f"footlight: {told} Waiting.", file=sys.stderr, flush=True)
+        await asyncio.sleep(again_s)
+
+
+def _refused(cause: BaseException | None) -> bool:
+    """Whether an object storage said no, as it does to wrong keys; not that it cannot answer now."""
+    if not isinstance(cause, ClientError):
+        return False
+    status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    return 400 <= status < 500
 
 
 def bring_up(settings: Settings) -> None:

@@ -262,7 +262,7 @@ def client_address(request: web.Request, trusted: Sequence[IPNetwork]) -> str:
     transport = request.transport
     peer = transport.get_extra_info("peername") if transport is not None else None
     direct = peer[0] if isinstance(peer, tuple) else None
-    if direct is None or _is_in(direct, trusted):
+    if direct is None or is_in(direct, trusted):
         told = _address(request.headers.get("X-Real-IP", ""))
         if told is not None:
             return str(told)
@@ -278,7 +278,8 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return mapped or address
 
 
-def _is_in(text: str, networks: Sequence[IPNetwork]) -> bool:
+def is_in(text: str, networks: Sequence[IPNetwork]) -> bool:
+    """Whether an address is in one of the networks; what is no address is not."""
     address = _address(text)
     return address is not None and any(address in network for network in networks)
 

@@ -18,6 +18,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -229,6 +230,7 @@ def run(name: str, build: Build) -> NoReturn:
     except ValueError as error:
         sys.exit(f"{name}: the settings are wrong:\n{error}")
     logs.configure(name, settings.log_level)
+    _open_files()
     structlog.contextvars.clear_contextvars()
     status = 0
     give_up = threading.Timer(settings.drain_s + GIVE_UP_S, os._exit, (1,))
@@ -248,6 +250,12 @@ def run(name: str, build: Build) -> NoReturn:
             log.error("service_failed", exc_info=failure)
         status = 1
     _leave(status)
+
+
+def _open_files() -> None:
+    """As many as the system lets us: a shell's and systemd's usual 1,024 are fewer than a room's readers."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _leave(status: int) -> NoReturn:

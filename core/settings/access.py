@@ -29,7 +29,7 @@ class Access(BaseModel):
         default_factory=list,
         description=(
             "Addresses or networks of proxies whose `X-Real-IP` is believed. Connections over a "
-            "unix socket always are."
+            "unix socket always are. IRC's connections from them are not limited by address."
         ),
     )
     access_token_s: int = Field(

@@ -41,8 +41,8 @@ class Processes(BaseModel):
     irc_listen: str = Field(
         default="",
         description=(
-            "`host:port` for Twitch's IRC dialect over plain TCP; several processes share it. "
-            "Empty: none."
+            "`host:port` for Twitch's IRC dialect over plain TCP; several processes share it, of which each "
+            "takes 1,000 connections of one address. Empty: none."
         ),
     )
     irc_proxied_listen: str = Field(

@@ -75,16 +75,19 @@ async def test_connections_are_bounded_per_address() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "header"),
-    [("/api/v1/streams?q=" + "x" * 8200, ""), ("/api/v1/streams", "x" * 8200)],
+    ("path", "header", "status", "code"),
+    [
+        ("/api/v1/streams?q=" + "x" * 8200, "", 414, "address_too_long"),
+        ("/api/v1/streams", "x" * 8200, 431, "header_too_long"),
+    ],
     ids=["address", "header"],
 )
 async def test_what_is_too_long_is_answered_as_everything_is(
-    edge: Edge, path: str, header: str
+    edge: Edge, path: str, header: str, status: int, code: str
 ) -> None:
     async with edge.viewer.get(edge.url + path, headers={"X-Long": header}) as answer:
-        assert answer.status == 414
-        assert (await answer.json())["error"]["code"] == "request_too_long"
+        assert answer.status == status
+        assert (await answer.json())["error"]["code"] == code
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    async with edge.viewer.get(edge.url + "/-/too-long") as answer:
+    async with edge.viewer.get(edge.url + "/-/header-too-long") as answer:
         assert answer.status == 404
