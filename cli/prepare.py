@@ -33,7 +33,7 @@ def main(_: argparse.Namespace) -> int:
     """
     try:
         settings = settings_of_environment()
-        asyncio.run(_wait(settings))
+        asyncio.run(_wait_for_database(settings))
         bring_up(settings)
     except (SetupError, SchemaTooNew, Unavailable) as problem:
         print(f"footlight: {problem}", file=sys.stderr)
@@ -41,10 +41,9 @@ def main(_: argparse.Namespace) -> int:
     return 0
 
 
-async def _wait(settings: Settings) -> None:
-    async with open_database(settings) as database, open_storage(settings) as storage:
+async def _wait_for_database(settings: Settings) -> None:
+    async with open_database(settings) as database:
         await answered(database.check)
-        await answered(storage.ensure_bucket)
 
 
 async def answered(ask: Callable[[], Awaitable[None]], *, again_s: float = AGAIN_S) -> None:
@@ -52,7 +51,8 @@ async def answered(ask: Callable[[], Awaitable[None]], *, again_s: float = AGAIN
     told = ""
     while True:
         try:
-            return await ask()
+            await ask()
+            return
         except Unavailable as problem:
             if _refused(problem.__cause__):
                 raise
@@ -71,7 +71,9 @@ def _refused(cause: BaseException | None) -> bool:
 
 
 def bring_up(settings: Settings) -> None:
-    """Migrate, make the bucket and the first administrator. Raises SchemaTooNew. Not for an event loop."""
+    """Migrate, make the bucket and the first administrator. Raises SchemaTooNew or
+    Unavailable. Not for an event loop.
+    """
     migrate(settings.database_url)
     (settings.data_dir / "secrets").mkdir(mode=0o700, parents=True, exist_ok=True)
     asyncio.run(_prepare(settings))
@@ -79,7 +81,7 @@ def bring_up(settings: Settings) -> None:
 
 async def _prepare(settings: Settings) -> None:
     async with open_storage(settings) as storage:
-        await storage.ensure_bucket()
+        await answered(storage.ensure_bucket)
     await add_first_admin(settings, settings.data_dir / "secrets")
 
 

@@ -45,10 +45,29 @@ def test_commands_are_those_of_the_containers() -> None:
     assert ours <= started
 
 
-def test_target_wants_units_that_are_there() -> None:
-    wanted = re.findall(r"footlight-[a-z0-9]+\.service", (UNITS / "footlight.target").read_text())
-    assert wanted
-    assert set(wanted) <= {unit.name for unit in SERVICES}
+def test_target_starts_what_is_enabled_only() -> None:
+    """docs/install.md names what an admin may leave out."""
+    assert not re.search(
+        r"^(Wants|Requires|Upholds)=", (UNITS / "footlight.target").read_text(), re.M
+    )
+    for unit in SERVICES:
+        if unit.stem != "footlight-prepare":
+            assert "\nWantedBy=footlight.target\n" in unit.read_text()
+    page = (SOURCE / "docs/install.md").read_text()
+    enabled = re.search(r"enable --now footlight\.target footlight-\{([a-z0-9,]+)\}", page)
+    assert enabled is not None
+    assert {f"footlight-{name}" for name in enabled[1].split(",")} <= {u.stem for u in SERVICES}
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.stem)
+def test_failed_or_restarted_migration_takes_nobody_along(unit: Path) -> None:
+    """And nobody starts on a schema that is not migrated."""
+    text = unit.read_text()
+    assert not re.search(r"^(Requires|BindsTo|Requisite|PartOf)=.*footlight-prepare", text, re.M)
+    if "After=footlight-prepare.service\n" in text:
+        assert "\nWants=footlight-prepare.service\n" in text
+        assert re.search(r"^ExecStartPre=\+.* is-active footlight-prepare\.service$", text, re.M)
+        assert "\nRestart=always\n" in text
 
 
 def test_systemd_takes_them(tmp_path: Path) -> None:
