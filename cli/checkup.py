@@ -32,6 +32,7 @@ def checkup(layout: Layout, toolchain: Toolchain) -> Iterator[Finding]:
     chosen = settings(content)
     if isinstance(chosen, Finding):
         yield chosen
+    yield from mistyped()
     yield from data_folder(layout)
     yield from database(layout, toolchain)
     yield from secret_files(layout)
@@ -56,6 +57,13 @@ def settings(content: dict[str, Any] | None) -> Settings | Finding:
         name = f"{PREFIX}{wrong['loc'][0]}".upper() if wrong["loc"] else "together"
         mend = "docs/configuration.md says what each setting takes"
         return Finding(Verdict.BAD, "Settings", f"{name}: {wrong['msg']}", mend)
+
+
+def mistyped() -> Iterator[Finding]:
+    """What the environment sets in vain."""
+    for text in Settings.mistyped():
+        mend = "It changes nothing; docs/configuration.md has every name"
+        yield Finding(Verdict.ADVICE, "Settings", text, mend)
 
 
 def data_folder(layout: Layout) -> Iterator[Finding]:

@@ -165,9 +165,11 @@ class Instance:
                 "Free some space, or name a folder on another disk with --data."
             )
         try:
-            self.services.settings()
+            settings = self.services.settings()
         except ValidationError as problem:
             raise SetupError(wrong_settings(problem)) from problem
+        for text in settings.mistyped():
+            say("Settings", text)
         if not self.options.servers_only:
             check_port("The web port", "--http-port", self.options.host, self.options.http_port)
             check_port("The RTMP port", "--rtmp-port", self.options.host, self.options.rtmp_port)

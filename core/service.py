@@ -230,6 +230,8 @@ def run(name: str, build: Build) -> NoReturn:
     except ValueError as error:
         sys.exit(f"{name}: the settings are wrong:\n{error}")
     logs.configure(name, settings.log_level)
+    if mistyped := Settings.mistyped():
+        log.warning("unknown_settings", found=mistyped)
     _open_files()
     structlog.contextvars.clear_contextvars()
     status = 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from core.settings.backups import Backups
 from core.settings.chat import Chat
 from core.settings.files import PREFIX, FileSettingsSource
 from core.settings.live import Live
+from core.settings.names import unknown
 from core.settings.places import Places
 from core.settings.processes import Processes
 from core.settings.videos import Videos
@@ -118,6 +120,14 @@ class Settings(Backups, Videos, Chat, Live, Processes, Access, Places, BaseSetti
     def from_environment(cls) -> Settings:
         """The settings of this process. Raises ValueError (pydantic's, or for a missing file)."""
         return cls()  # type: ignore[call-arg]
+
+    @classmethod
+    def mistyped(cls) -> list[str]:
+        """What the environment sets that is no setting, a sentence each."""
+        return [
+            f"{name} is no setting" + (f": {meant}?" if meant else "")
+            for name, meant in unknown(os.environ, cls.model_fields).items()
+        ]
 
     @property
     def spool(self) -> Path:

@@ -26,6 +26,14 @@ def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.detail.startswith("FOOTLIGHT_BACKUP_KEEP: ")
 
 
+def test_mistyped_settings_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(checkup.mistyped()) == []
+    monkeypatch.setenv("FOOTLIGHT_BACKUP_PLCE", "/b")
+    [found] = checkup.mistyped()
+    assert found.verdict is Verdict.ADVICE
+    assert found.detail == "FOOTLIGHT_BACKUP_PLCE is no setting: FOOTLIGHT_BACKUP_PLACE?"
+
+
 def test_settings_of_a_running_instance_count(monkeypatch: pytest.MonkeyPatch) -> None:
     content = {"environment": {"FOOTLIGHT_BACKUP_PLACE": "/b", "FOOTLIGHT_SECRET_KEY_FILE": "/x"}}
     found = checkup.settings(content)

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from cli.settings_docs import CONTAINERS
 from core.derived import Purpose, derive
 from core.settings import Settings
+from core.settings.names import unknown
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
@@ -31,6 +33,28 @@ def test_every_setting_is_described() -> None:
 def test_defaults_need_only_the_secret() -> None:
     assert settings().part_target_s == 0.2
     assert settings().smtp_url == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("FOOTLIGHT_BACKUP_PLCE", {"FOOTLIGHT_BACKUP_PLCE": "FOOTLIGHT_BACKUP_PLACE"}),
+        ("footlight_ladr", {"footlight_ladr": "FOOTLIGHT_LADDER"}),
+        ("FOOTLIGHT_SECRET_KEY_FIL", {"FOOTLIGHT_SECRET_KEY_FIL": "FOOTLIGHT_SECRET_KEY"}),
+        ("FOOTLIGHT_ZZZZZZ", {"FOOTLIGHT_ZZZZZZ": ""}),
+        ("FOOTLIGHT_BACKUP_PLACE", {}),
+        ("footlight_backup_place", {}),
+        ("FOOTLIGHT_SECRET_KEY_FILE", {}),
+        ("FOOTLIGHT_TOOLCHAIN", {}),
+        ("PATH", {}),
+    ],
+)
+def test_what_is_no_setting_is_found(name: str, meant: dict[str, str]) -> None:
+    assert unknown([name], Settings.model_fields) == meant
+
+
+def test_every_name_that_compose_reads_is_known() -> None:
+    assert unknown([name for name, _, _ in CONTAINERS], Settings.model_fields) == {}
 
 
 def test_the_secret_is_required_and_long(monkeypatch: pytest.MonkeyPatch) -> None:
