@@ -11,6 +11,7 @@ from core.derived import Purpose, derive
 from core.events import END_STREAM, OPEN_SEGMENTS, StreamKeyRevoked, UserDeleted, UserSuspended
 from core.http import make_app
 from core.instance_settings import follow
+from core.machine_metrics import MachineMetrics
 from core.outbox import relay
 from core.service import Service
 from ingest.announcer import Announcer
@@ -42,6 +43,7 @@ async def build(service: Service) -> None:
     settings = service.settings
     program = str(settings.ffmpeg_path)
     metrics = IngestMetrics(service.metrics)
+    MachineMetrics(service.metrics.registry)
     database = await service.enter(open_database(settings))
     service.metrics.watch_pool(database.in_use, settings.database_pool_size)
     bus = await service.enter(open_bus(settings))

@@ -35,11 +35,11 @@ MOST = {
     "ChatUnwritten": 1000.0,
     "BackupOld": 36 * 3600.0,
     "BackupMissing": 24 * 3600.0,
+    "Overloaded": 1.5,
+    "EdgeConnectionsRunOut": 0.8,
 }
 #: Less than this is too little.
-LEAST = {"EdgeMemoryLow": 4e6, "DiskLow": 0.15, "DiskNearlyFull": 0.05}
-#: Of what Prometheus has no rule for: processes per core.
-LOAD = 1.5
+LEAST = {"EdgeMemoryLow": 4e6, "MemoryLow": 0.1, "DiskLow": 0.15, "DiskNearlyFull": 0.05}
 
 _WORDS = {
     "OutboxWaits": "Events have waited {0:.0f} s for NATS.",
@@ -51,6 +51,9 @@ _WORDS = {
     "ChatUnwritten": "{0:.0f} chat messages wait for PostgreSQL.",
     "BackupOld": "The last good backup is {0:.0f} s old.",
     "BackupMissing": "No backup was ever taken of what is here since {0:.0f} s.",
+    "Overloaded": "The machine has {0:.1f} times the work it can do.",
+    "MemoryLow": "{0:.0%} of the machine's memory is left.",
+    "EdgeConnectionsRunOut": "{0:.0%} of the connections that the edge may have are in use.",
     "EdgeMemoryLow": "The edge has {0:.0f} bytes left for playlists.",
 }
 
@@ -73,8 +76,7 @@ class Figures:
     """What is known at a moment.
 
     `silent`: services that do not answer; `missed`: servers that api does not reach; `values`: of rules in
-    MOST and LEAST, where they are known; `disks`: free share by folder; `load`: processes per core.
-    `backup_ok` is None when none was ever taken.
+    MOST and LEAST, where they are known; `disks`: free share by folder. `backup_ok` is None when none was ever taken.
     """
 
     silent: tuple[str, ...] = ()
@@ -82,7 +84,6 @@ class Figures:
     rtmp: bool = True
     values: Mapping[str, float] = field(default_factory=dict)
     disks: Mapping[str, float] = field(default_factory=dict)
-    load: float = 0.0
     backup_ok: bool | None = None
 
 
@@ -118,7 +119,5 @@ def _disks(figures: Figures) -> Iterator[Alert]:
 
 
 def _others(figures: Figures) -> Iterator[Alert]:
-    if figures.load > LOAD:
-        yield Alert("Overloaded", f"The machine has {figures.load:.1f} times the work it can do.")
     if figures.backup_ok is False:
         yield Alert("BackupFailed", "The last backup could not be taken.")

@@ -160,9 +160,8 @@ async def get_overview(call: Call[None, None]) -> OverviewView:
         silent=silent,
         missed=tuple(name for name, up in ready.items() if not up and name not in known),
         rtmp=_most(known["ingest"], "footlight_rtmp_up") != 0,
-        values=_values(known, outbox, jobs) | good_age,
+        values=_values(known, outbox, jobs) | _of_machine(machine) | good_age,
         disks={disk.name: disk.free_bytes / disk.total_bytes for disk in machine.disks},
-        load=machine.load / machine.cores,
         backup_ok=backup.ok if backup else None,
     )
     services = {name: up and name not in silent for name, up in ready.items()}
@@ -261,6 +260,10 @@ def _values(
 ) -> dict[str, float]:
     """What the rules with a limit look at, as far as it is known."""
     spool = _spool(known["ingest"])
+    edge = known["edge"]
+    chatting = _most(known["chat"], "footlight_chat_connections") or 0.0
+    connections = _most(edge, "footlight_edge_connections_active")
+    limit = _most(edge, "footlight_edge_connections_limit")
     found = {
         "OutboxWaits": outbox.oldest_s,
         "JobsWait": jobs.oldest_s,
@@ -268,10 +271,21 @@ def _values(
         "SpoolOld": spool.oldest_s if spool else None,
         "ArchiveStuck": _most(known["recorder"], "footlight_archive_stuck_seconds"),
         "ChatUnwritten": _most(known["chat"], "footlight_chat_unpersisted"),
-        "PlaylistsStale": _most(known["edge"], "footlight_edge_playlist_staleness_seconds"),
-        "EdgeMemoryLow": _most(known["edge"], "footlight_edge_playlists_free_bytes"),
+        "PlaylistsStale": _most(edge, "footlight_edge_playlist_staleness_seconds"),
+        "EdgeMemoryLow": _most(edge, "footlight_edge_playlists_free_bytes"),
+        "EdgeConnectionsRunOut": (connections + chatting) / limit
+        if connections and limit
+        else None,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _of_machine(machine: MachineView) -> dict[str, float]:
+    """As `_values`, of the machine itself."""
+    found = {"Overloaded": machine.load / machine.cores}
+    if machine.memory_total_bytes and machine.memory_free_bytes is not None:
+        found["MemoryLow"] = machine.memory_free_bytes / machine.memory_total_bytes
+    return found
 
 
 def _machine(settings: Settings) -> MachineView:

@@ -12,6 +12,13 @@ local shared = ngx.shared
 
 local internal = {}
 
+local worker_connections
+
+--- Sets how many connections a worker may hold.
+function internal.configure(connections)
+    worker_connections = connections
+end
+
 local function reply(status, body, content_type)
     ngx.status = status
     ngx.header["X-Edge-Boot"] = boot.id()
@@ -172,6 +179,8 @@ local function figures()
         { "uptime_seconds", "gauge", "Seconds since the shared memory was made.", ngx.time() - boot.time() },
         { "workers", "gauge", "Worker processes.", ngx.worker.count() },
         { "connections_active", "gauge", "Open client connections.", tonumber(var.connections_active) },
+        { "connections_limit", "gauge", "How many there may be, those to what is behind the edge included.",
+            worker_connections * ngx.worker.count() },
         { "connections_writing", "gauge", "Connections being answered or held.", tonumber(var.connections_writing) },
         { "sessions", "gauge", "Broadcast sessions with a multivariant playlist.", #channels.sessions() },
         { "playlists_free_bytes", "gauge", "Free pages for playlists.", shared.playlists:free_space() },

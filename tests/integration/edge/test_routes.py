@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 
+from cli import nginx
 from tests.harness import eventually
 from tests.integration.edge.nginx import Edge, running_edge
 
@@ -191,6 +193,8 @@ async def test_private_metrics(edge: Edge) -> None:
     async with edge.publisher.get("http://edge/metrics") as answer:
         text = await answer.text()
     assert "# TYPE footlight_edge_workers gauge\nfootlight_edge_workers 2\n" in text
+    limit = int(re.findall(r"^footlight_edge_connections_limit (\d+)$", text, re.MULTILINE)[0])
+    assert limit == 2 * nginx.connections(nginx.open_files())
     for path, status in (("/healthz", 200), ("/readyz", 200), ("/nothing", 404)):
         async with edge.publisher.get(f"http://edge{path}") as answer:
             assert answer.status == status
