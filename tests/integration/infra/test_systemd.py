@@ -9,7 +9,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from cli.servers import S3_MEMORY
+from core.settings import PREFIX, Settings
 from tests.compose_kit import raw
 from tests.harness import SOURCE
 
@@ -26,7 +29,7 @@ def assignments(text: str) -> list[str]:
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.stem)
 def test_nothing_common_is_said_again(unit: Path) -> None:
     """The common folder is read after the unit, and would win."""
-    lists = {"Environment", "ReadWritePaths"}
+    lists = {"Environment", "ReadWritePaths", "RuntimeDirectory"}
     assert not set(assignments(unit.read_text())) & set(assignments(COMMON)) - lists
     text = unit.read_text()
     for name in ("Restart", "CapabilityBoundingSet", "RestrictNamespaces", "MemoryMax"):
@@ -68,6 +71,40 @@ def test_failed_or_restarted_migration_takes_nobody_along(unit: Path) -> None:
         assert "\nWants=footlight-prepare.service\n" in text
         assert re.search(r"^ExecStartPre=\+.* is-active footlight-prepare\.service$", text, re.M)
         assert "\nRestart=always\n" in text
+
+
+def lists(unit: str, name: str) -> set[str]:
+    """All words of all of a unit's assignments to `name`."""
+    found = re.findall(rf"^{name}=(.*)$", (UNITS / f"{unit}.service").read_text(), re.MULTILINE)
+    return {word for line in found for word in line.split()}
+
+
+@pytest.mark.parametrize("unit", ["footlight-rtmp", "footlight-tls"])
+def test_ports_that_need_no_secret_are_given_none(unit: str) -> None:
+    secret = {
+        f"{PREFIX}{name.upper()}"
+        for name, field in Settings.model_fields.items()
+        if field.annotation is SecretStr or not field.repr
+    }
+    assert lists(unit, "UnsetEnvironment") == secret
+    assert not lists(unit, "LoadCredential")
+    assert lists(unit, "InaccessiblePaths")
+
+
+def test_servers_have_no_secret_but_their_own() -> None:
+    assert "EnvironmentFile" not in assignments(COMMON)
+    for name in ("nats", "s3"):
+        assert lists(f"footlight-{name}", "EnvironmentFile") == {f"/etc/footlight/{name}.env"}
+
+
+def test_object_storage_is_run_as_up_runs_it() -> None:
+    text = (UNITS / "footlight-s3.service").read_text()
+    assert {"GOGC=25", "RCLONE_CONFIG="} <= lists("footlight-s3", "Environment")
+    assert ".rclone_temp_* -delete\n" in text
+    # As much as `up` lets it have, and room for what it is given meanwhile.
+    assert f"\nMemoryMax={(S3_MEMORY >> 20) + 64}M\n" in text
+    # Without a key it would serve everybody on this machine.
+    assert re.search("^ExecStartPre=.*test -n .*RCLONE_AUTH_KEY", text, re.MULTILINE)
 
 
 def test_systemd_takes_them(tmp_path: Path) -> None:
