@@ -18,10 +18,11 @@ _SECRET_NAMES = re.compile(
 )
 # Names that only look like it.
 _HARMLESS_NAMES = frozenset({"key_id", "token_type", "kid", "stream_key_id"})
-# Values that are secrets under any name: stream keys, JSON web tokens, refresh and reset tokens,
-# URLs with a password.
+# Values that are secrets under any name: stream keys, app tokens, JSON web tokens, refresh and reset
+# tokens, URLs with a password.
 _SECRET_VALUES = (
     (re.compile(r"\blive_(\d+)_[A-Za-z0-9]{8,}"), r"live_\1_***"),
+    (re.compile(r"\bflat_(\d+)_[a-z0-9]{8,}", re.I), r"flat_\1_***"),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), "***"),
     (re.compile(r"\b(flr|flp)_[\w-]{16,}"), r"\1_***"),
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/@]+@", re.I), r"\1:***@"),
