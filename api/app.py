@@ -166,7 +166,10 @@ async def build(service: Service) -> None:
     service.check("chat", ready_check("chat", settings.chat_listen))
     service.spawn(relay(database, bus, settings), "outbox")
     service.spawn(watch_outbox(database, service.metrics), "outbox-watch")
-    service.spawn(watch_backups(database, service.metrics), "backup-watch")
+    service.spawn(
+        watch_backups(database, service.metrics, settings.backup_interval_hours * 3600),
+        "backup-watch",
+    )
     service.spawn(bus.consume("api-stream-keys", [StreamKeyUsed], _mark_used(api)), "keys-used")
     service.spawn(housekeeping.run(database, storage), "housekeeping")
     service.spawn(viewings.run(), "views")

@@ -18,8 +18,10 @@ from core.metrics import Metrics
 INTERVAL_S = 30.0
 
 
-async def watch_backups(database: Database, metrics: Metrics) -> None:
-    """Show how long ago the last good backup ended, and whether the last one failed; until cancelled."""
+async def watch_backups(database: Database, metrics: Metrics, interval_s: float) -> None:
+    """Show how long ago the last good backup ended, the time there is to be between two, and whether the last
+    one failed; until cancelled.
+    """
     ended = 0.0
     failed = Gauge(
         "footlight_backup_failed",
@@ -36,6 +38,11 @@ async def watch_backups(database: Database, metrics: Metrics) -> None:
         "For how long there have been accounts and never a backup that was taken whole; 0 when there is one.",
         registry=metrics.registry,
     )
+    Gauge(
+        "footlight_backup_interval_seconds",
+        "Time between two backups, as it is set.",
+        registry=metrics.registry,
+    ).set(interval_s)
     age.set_function(lambda: max(0.0, time.time() - ended) if ended else 0.0)
     newest = select(BackupRun).order_by(BackupRun.started_at.desc()).limit(1)
     while True:

@@ -154,7 +154,7 @@ async def get_overview(call: Call[None, None]) -> OverviewView:
         live = await _live(session)
         outbox, jobs = await _outbox(session), await _jobs(session)
         backup = await _last_backup(session)
-        good_age = await _age_of_good_backup(session)
+        good_age = await _age_of_good_backup(session, settings)
         versions = await _versions(session)
     figures = Figures(
         silent=silent,
@@ -232,13 +232,13 @@ async def _last_backup(session: AsyncSession) -> BackupView | None:
     return BackupView(at=row.ended_at, ok=ok, size_bytes=row.size_bytes if ok else None)
 
 
-async def _age_of_good_backup(session: AsyncSession) -> dict[str, float]:
-    """Of the last one that was taken, or for how long there is none: under the names of their rules."""
+async def _age_of_good_backup(session: AsyncSession, settings: Settings) -> dict[str, float]:
+    """Of the last one that was taken, in intervals, or for how long there is none: under the names of their rules."""
     ended = func.max(BackupRun.ended_at).filter(BackupRun.error.is_(None))
     age = await session.scalar(select(func.extract("epoch", func.now() - ended)))
     if age is None:
         return {"BackupMissing": await without_backup_s(session)}
-    return {"BackupOld": float(age)}
+    return {"BackupOld": float(age) / (settings.backup_interval_hours * 3600)}
 
 
 def _most(samples: Samples | None, name: str) -> float | None:

@@ -52,7 +52,7 @@ def test_nothing_is_wrong_with_nothing() -> None:
         ({"values": {"MemoryLow": 0.09}}, "MemoryLow"),
         ({"values": {"EdgeConnectionsRunOut": 0.81}}, "EdgeConnectionsRunOut"),
         ({"backup_ok": False}, "BackupFailed"),
-        ({"values": {"BackupOld": 130_000.0}}, "BackupOld"),
+        ({"values": {"BackupOld": 2.1}}, "BackupOld"),
         ({"values": {"BackupMissing": 86_401.0}}, "BackupMissing"),
     ],
 )
