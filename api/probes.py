@@ -12,7 +12,7 @@ import aiohttp
 from core.errors import Unavailable
 from core.service import CHECK_TIMEOUT_S, Check
 
-# Metrics by name, a value for each set of labels.
+# Metrics by name, a value for each set of labels; and each of those under its own name, such as `disk{folder="data"}`.
 Samples = dict[str, list[float]]
 
 
@@ -59,8 +59,10 @@ def samples(exposition: str) -> Samples:
     for line in exposition.splitlines():
         if line and not line.startswith("#"):
             head, _, rest = line.partition("} ") if "{" in line else line.partition(" ")
-            name = head.partition("{")[0]
+            name, has_labels, _ = head.partition("{")
             value = float(rest.split()[0])
             if not math.isnan(value):
                 found.setdefault(name, []).append(value)
+                if has_labels:
+                    found[head + "}"] = [value]
     return found

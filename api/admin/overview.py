@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -33,6 +32,8 @@ from core.settings import Settings
 from core.version import RELEASE
 
 overview = Operations("Administration")
+#: Folders, and who watches each.
+_FOLDERS = {"data": "recorder", "spool": "ingest", "media": "ingest"}
 
 
 class LiveView(Model):
@@ -52,7 +53,7 @@ class DiskView(Model):
 
 
 class MachineView(Model):
-    """The machine that `api` runs on."""
+    """The machine that `api` runs on, and the folders of `ingest` and `recorder` as those see them."""
 
     node: str
     cores: int
@@ -136,19 +137,14 @@ async def get_overview(call: Call[None, None]) -> OverviewView:
     """For admins. What all videos take is at `/admin/storage`, who is live at `/admin/streams`."""
     authorize_site(call.actor, SiteAction.SEE_OVERVIEW)
     api, settings = call.api, call.api.settings
-    addresses = {
-        "ingest": settings.ingest_listen,
-        "chat": settings.chat_listen,
-        "recorder": settings.recorder_listen,
-        "edge": next(iter(settings.edge_internal_urls), ""),
-    }
-    ready, redis_version, machine, scraped = await asyncio.gather(
+    addresses = addresses_of(settings)
+    ready, redis_version, scraped = await asyncio.gather(
         api.readiness(),
         _redis_version(api.redis),
-        asyncio.to_thread(_machine, settings),
         asyncio.gather(*(scrape(name, address) for name, address in addresses.items())),
     )
     known = dict(zip(addresses, scraped, strict=True))
+    machine = _machine(settings, disks_of(known))
     silent = tuple(name for name, samples in known.items() if samples is None)
     async with api.database.session() as session:
         live = await _live(session)
@@ -183,6 +179,21 @@ async def get_overview(call: Call[None, None]) -> OverviewView:
         alerts=[AlertView.of(alert) for alert in alerts_of(figures)],
         versions={name: value for name, value in versions.items() if value},
     )
+
+
+def addresses_of(settings: Settings) -> dict[str, str]:
+    """Where each service that has figures listens. `worker` is asked where it can be: there need not be one, and
+    in containers it is reached by nobody.
+    """
+    worker = settings.worker_listen
+    seen = not worker.startswith("unix:") or Path(worker.removeprefix("unix:")).exists()
+    return {
+        "ingest": settings.ingest_listen,
+        "chat": settings.chat_listen,
+        "recorder": settings.recorder_listen,
+        "edge": next(iter(settings.edge_internal_urls), ""),
+        **({"worker": worker} if seen else {}),
+    }
 
 
 async def _versions(session: AsyncSession) -> dict[str, str]:
@@ -288,8 +299,7 @@ def _of_machine(machine: MachineView) -> dict[str, float]:
     return found
 
 
-def _machine(settings: Settings) -> MachineView:
-    folders = {"data": settings.data_dir, "spool": settings.spool, "media": settings.media_dir}
+def _machine(settings: Settings, disks: list[DiskView]) -> MachineView:
     total, free = _memory()
     return MachineView(
         node=settings.node_id,
@@ -297,17 +307,20 @@ def _machine(settings: Settings) -> MachineView:
         load=round(os.getloadavg()[0], 2),
         memory_total_bytes=total,
         memory_free_bytes=free,
-        disks=[disk for name, path in folders.items() if (disk := _disk(name, path)) is not None],
+        disks=disks,
     )
 
 
-def _disk(name: str, path: Path) -> DiskView | None:
-    """None where this process does not see the folder: another machine or container has it."""
-    try:
-        use = shutil.disk_usage(path)
-    except OSError:
-        return None
-    return DiskView(name=name, total_bytes=use.total, free_bytes=use.free)
+def disks_of(known: Mapping[str, Samples | None]) -> list[DiskView]:
+    """As the services say whose folders these are: in containers `api` sees none of them."""
+    found = []
+    for name, service in _FOLDERS.items():
+        labels = f'{{folder="{name}"}}'
+        total = _most(known[service], f"footlight_disk_size_bytes{labels}")
+        free = _most(known[service], f"footlight_disk_free_bytes{labels}")
+        if total and free is not None:
+            found.append(DiskView(name=name, total_bytes=int(total), free_bytes=int(free)))
+    return found
 
 
 def _memory() -> tuple[int | None, int | None]:

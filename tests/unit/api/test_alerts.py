@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.admin.alerts import CRITICAL, LEAST, MOST, Figures, alerts_of
+from api.admin.overview import addresses_of, disks_of
 from api.probes import samples
+from core.metrics import Metrics
+from core.settings import Settings
 from tests.harness import SOURCE
 
 RULES = (SOURCE / "infra/prometheus/alerts.yml").read_text()
@@ -69,4 +73,29 @@ def test_samples_are_collected_by_name() -> None:
     text = (
         '# TYPE a gauge\na 1.5\nb_total{x="1 {",y="2"} 2.0 # {} 1\nb_total{x="3"} 3\nc NaN\n# EOF\n'
     )
-    assert samples(text) == {"a": [1.5], "b_total": [2.0, 3.0]}
+    assert samples(text) == {
+        "a": [1.5],
+        "b_total": [2.0, 3.0],
+        'b_total{x="1 {",y="2"}': [2.0],
+        'b_total{x="3"}': [3.0],
+    }
+
+
+def test_disks_are_those_of_the_services_that_use_them() -> None:
+    metrics = Metrics()
+    metrics.watch_disk("spool", SOURCE)
+    metrics.watch_disk("media", SOURCE / "never")
+    seen = samples(metrics.exposition().decode())
+    (spool,) = disks_of({"ingest": seen, "recorder": None})
+    assert spool.name == "spool" and 0 < spool.free_bytes < spool.total_bytes
+
+
+def test_a_worker_is_asked_where_there_is_one(tmp_path: Path) -> None:
+    def asked(listen: str) -> bool:
+        settings = Settings.model_validate({"secret_key": "0" * 64, "worker_listen": listen})
+        return "worker" in addresses_of(settings)
+
+    socket = tmp_path / "worker.sock"
+    assert not asked(f"unix:{socket}")
+    socket.touch()
+    assert asked(f"unix:{socket}") and asked("10.0.0.2:9000")
