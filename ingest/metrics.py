@@ -48,7 +48,7 @@ class IngestMetrics:
             registry=registry,
         )
         self.ladder_speed = Gauge(
-            "footlight_ingest_ladder_speed",
+            "footlight_ingest_ladder_speed_ratio",
             "Media seconds per second of the slowest rung of all ladders; 1 keeps up. 1 without any.",
             registry=registry,
         )
