@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,39 @@ def test_ids_in_logs_are_searched_by_and_are_no_labels() -> None:
     assert fields("stage.json") == {"service", "level", "time", *ids}
     logs = RUNBOOKS.read_text().partition("## Logs")[2].partition("# Runbooks")[0]
     assert {name for name in ids if f"`{name}`" not in logs} == set()
+
+
+def test_without_containers_no_file_names_their_hosts() -> None:
+    """What the page has an admin do to the files."""
+    page = RUNBOOKS.read_text().partition("## Without containers")[2].partition("\n## ")[0]
+    found = re.search(r"^here\(\) \{ sed -E '(.+)' \"\$1\"; \}$", page, re.MULTILINE)
+    assert found is not None
+    infra = ROOT / "infra"
+    changed = [infra / "prometheus/prometheus.yml", *PROVISIONING.glob("*/footlight.yml")]
+    changed += [infra / "loki/pipeline.alloy", infra / "loki/journal.alloy"]
+    for file in changed:
+        command = ["sed", "-E", found[1], str(file)]
+        text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        # Where a host stands.
+        assert not re.search(
+            r"(://|\[\"|names: \[)(prometheus|alertmanager|loki|worker)\b", text
+        ), file
+
+
+def test_targets_under_systemd_are_where_the_units_listen() -> None:
+    found = {}
+    for file in (ROOT / "infra/systemd/targets").glob("*.json"):
+        for group in json.loads(file.read_text()):
+            found[group["labels"]["job"]] = group["targets"]
+    units = {
+        file.stem.removeprefix("footlight-"): re.findall(
+            r"^Environment=FOOTLIGHT_METRICS_LISTEN=(.+)$", file.read_text(), re.MULTILINE
+        )
+        for file in (ROOT / "infra/systemd").glob("*.service")
+    }
+    assert found == {name: addresses for name, addresses in units.items() if addresses}
+    # As `up` has them.
+    assert found == {name: [address(19100, name)] for name in found}
 
 
 def test_every_process_has_a_port_of_its_own() -> None:
