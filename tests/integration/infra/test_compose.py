@@ -68,6 +68,15 @@ def test_container_has_little_to_give_away(name: str) -> None:
     assert service["restart"] in ("unless-stopped", "on-failure")
 
 
+def test_what_is_live_comes_before_all_else() -> None:
+    """What nobody waits for takes what is left of the processor."""
+    shares = {name: service.get("cpu_shares", 1024) for name, service in SERVICES.items()}
+    live = [shares[name] for name in ("edge", "ingest", "rtmp", "tls", "chat")]
+    assert min(live) >= 2 * shares["postgres"]
+    assert shares["postgres"] == shares["api"] >= 2 * shares["recorder"]
+    assert min(live) >= 10 * max(shares["worker"], shares["backup"])
+
+
 @EVERY
 def test_container_says_whether_it_is_well(name: str) -> None:
     check = SERVICES[name].get("healthcheck")

@@ -107,6 +107,17 @@ def test_object_storage_is_run_as_up_runs_it() -> None:
     assert re.search("^ExecStartPre=.*test -n .*RCLONE_AUTH_KEY", text, re.MULTILINE)
 
 
+def test_what_is_live_comes_before_all_else() -> None:
+    """As in containers, where everybody's share is 1024 and not 100."""
+    for unit in SERVICES:
+        name = unit.stem.removeprefix("footlight-")
+        shares = raw()["services"].get(name, {}).get("cpu_shares")
+        [weight] = lists(unit.stem, "CPUWeight") or {"100"}
+        assert (int(weight) > 100, int(weight) < 100) == (
+            (shares > 1024, shares < 1024) if shares else (False, False)
+        )
+
+
 def test_systemd_takes_them(tmp_path: Path) -> None:
     """Programs and users are not here: they are put in place of ours."""
     analyze = shutil.which("systemd-analyze")
