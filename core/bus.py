@@ -22,7 +22,7 @@ from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import Error as JetStreamError
-from nats.js.errors import NotFoundError
+from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from core.errors import (
     DomainError,
@@ -91,11 +91,13 @@ class Bus:
         return f"{found.major}.{found.minor}.{found.patch}" if found else ""
 
     async def check(self) -> None:
-        """Raise Unavailable unless NATS answers."""
+        """Raise Unavailable unless NATS answers, and has JetStream."""
         self._require_connection()
         try:
-            await self._client.flush(timeout=max(1, int(self._timeout)))
-        except (NatsError, OSError, TimeoutError) as error:
+            await self._js.account_info()
+        except ServiceUnavailableError as error:
+            raise Unavailable("NATS has no JetStream: it is to be started with it.") from error
+        except (NatsError, JetStreamError, OSError, TimeoutError) as error:
             raise Unavailable("The event bus does not answer.") from error
 
     async def connected(self) -> None:

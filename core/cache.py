@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from core.errors import Unavailable
 from core.settings import Settings
+from core.version import REDIS, require
 
 
 @asynccontextmanager
@@ -35,9 +36,16 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
         await client.aclose()
 
 
-async def check_redis(client: Redis) -> None:
-    """Raise Unavailable unless Redis answers."""
+async def redis_version(client: Redis) -> str:
+    """That of Redis, or what stands in for it. Raises Unavailable when it does not answer."""
     try:
-        await client.ping()
+        # Unlike INFO no access list forbids it.
+        told = await client.execute_command("HELLO")  # type: ignore[no-untyped-call]
     except (RedisError, OSError) as error:
         raise Unavailable("Redis does not answer.") from error
+    return str(told[b"version"].decode())
+
+
+async def check_redis(client: Redis) -> None:
+    """Raise Unavailable unless Redis answers, and is new enough."""
+    require("Redis", await redis_version(client), REDIS)

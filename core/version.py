@@ -1,4 +1,17 @@
-"""Which release this is."""
+"""Which release this is, and which servers it needs."""
+
+from __future__ import annotations
+
+from core.errors import Unavailable
 
 #: As in pyproject.toml, which is not there where only the code was copied.
 RELEASE = "0.1.0"
+#: The oldest of each that serves.
+POSTGRESQL, REDIS = 15, 7
+
+
+def require(server: str, version: str, least: int) -> None:
+    """Raise Unavailable for a server that is too old for this release."""
+    major = version.partition(".")[0]
+    if major.isdigit() and int(major) < least:
+        raise Unavailable(f"{server} {version} is too old: {least} or newer is needed.")

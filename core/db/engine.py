@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import (
 
 from core.errors import Unavailable
 from core.settings import Settings
+from core.version import POSTGRESQL, require
 
 # Classes of SQLSTATE that mean "not now" rather than "wrong": connection exceptions, transactions that
 # gave way to another one (deadlocks), insufficient resources, operator intervention (a server that
@@ -51,10 +52,16 @@ class Database:
                 raise Unavailable("The database does not answer. Try again in a moment.") from error
             raise
 
-    async def check(self) -> None:
-        """Raise Unavailable unless the database answers."""
+    async def server_version(self) -> str:
+        """That of PostgreSQL. Raises Unavailable when it does not answer."""
         async with self.session() as session:
-            await session.execute(text("select 1"))
+            version = await session.scalar(text("select current_setting('server_version')"))
+        # Distributions put their own behind it.
+        return str(version).partition(" ")[0]
+
+    async def check(self) -> None:
+        """Raise Unavailable unless the database answers, and is new enough."""
+        require("PostgreSQL", await self.server_version(), POSTGRESQL)
 
 
 def is_passing(error: BaseException) -> bool:
