@@ -75,6 +75,7 @@ export function Pill({
 }: {
   tone?: 'plain' | 'live' | 'warn' | 'ok' | 'danger';
   dot?: boolean;
+  /** For what passes: an animation costs a machine without a graphics processor as much as the video beside it. */
   pulse?: boolean;
   children: ReactNode;
 }) {

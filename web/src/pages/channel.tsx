@@ -244,7 +244,7 @@ function Details({
               {live.state === 'reconnecting' ? (
                 <Pill>Reconnecting</Pill>
               ) : (
-                <Pill tone="live" dot pulse>
+                <Pill tone="live" dot>
                   Live
                 </Pill>
               )}

@@ -168,7 +168,7 @@ function Status({
           </Pill>
         )}
         {state === 'live' && (
-          <Pill tone="live" dot pulse>
+          <Pill tone="live" dot>
             You are live
           </Pill>
         )}
