@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+from core.version import RELEASE
+
 CHANGELOG = Path(__file__).resolve().parent.parent / "CHANGELOG.md"
 
 
@@ -19,13 +21,20 @@ def notes(changelog: str, version: str) -> str:
     raise LookupError(f"CHANGELOG.md has nothing under {version}")
 
 
+def of_this_release(version: str) -> str:
+    """The notes of what is here. Raises LookupError when there are none, or this is another version."""
+    if version != RELEASE:
+        raise LookupError(f"These sources are {RELEASE}, not {version}: core/version.py")
+    return notes(CHANGELOG.read_text(), version)
+
+
 def main() -> int:
-    """Print the notes of the version that the command line names, with or without its `v`."""
+    """Print the notes of the release that the command line names, with or without its `v`."""
     if len(sys.argv) != 2:
         print("usage: python3 -m cli.release_notes VERSION", file=sys.stderr)
         return 2
     try:
-        print(notes(CHANGELOG.read_text(), sys.argv[1].removeprefix("v")), end="")
+        print(of_this_release(sys.argv[1].removeprefix("v")), end="")
     except LookupError as problem:
         print(problem.args[0], file=sys.stderr)
         return 1

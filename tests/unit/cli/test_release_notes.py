@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.release_notes import CHANGELOG, notes
+from cli.release_notes import CHANGELOG, notes, of_this_release
 
 TEXT = """# Changelog
 
@@ -35,3 +35,8 @@ def test_nothing_is_no_release(version: str) -> None:
 
 def test_our_changelog_can_be_read() -> None:
     assert "### Added" in notes(CHANGELOG.read_text(), "Unreleased")
+
+
+def test_tag_of_another_version_is_no_release() -> None:
+    with pytest.raises(LookupError, match=r"core/version\.py"):
+        of_this_release("99.0.0")
