@@ -152,8 +152,9 @@ def backups(layout: Layout, chosen: Settings, *, running: bool) -> Finding:
     age = datetime.now(UTC) - last.taken
     text = f"the last one ended {age.total_seconds() / 3600:.1f} hours ago"
     if last.tried is not None and last.tried > last.taken:
-        log = shown(layout.logs / "backup.log")
-        return Finding(Verdict.ADVICE, "Backups", f"{text}; one failed since", f"Look into {log}")
+        log = layout.logs / "backup.log"
+        where = shown(log) if log.exists() else "the log of `footlight backup`"
+        return Finding(Verdict.ADVICE, "Backups", f"{text}; one failed since", f"Look into {where}")
     if age > 2 * timedelta(hours=chosen.backup_interval_hours):
         return Finding(Verdict.ADVICE, "Backups", text, mend)
     return Finding(Verdict.GOOD, "Backups", text)

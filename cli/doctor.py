@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import ctypes
 import os
 import platform
@@ -13,12 +14,22 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli.checkup import checkup
+from cli import own_servers
+from cli.checkup import backups, certificate, checkup, mistyped, secret_files
+from cli.connection import settings_of_environment
 from cli.debian import Distribution, PackagesUnavailable, PrivateApt, read_manifest
 from cli.findings import Finding, Verdict
-from cli.instance import Layout, lock_holder, port_problem, read_instance, shown
+from cli.instance import (
+    Layout,
+    SetupError,
+    lock_holder,
+    port_problem,
+    read_instance,
+    shown,
+)
 from cli.services import FREE_DISK_BYTES
 from cli.toolchain import MissingProgram, Toolchain, default_data
+from core import logs
 from ingest.ffmpeg import Encoder, encoder_probe
 
 MEDIA_BYTES = 512 << 20
@@ -32,7 +43,9 @@ def main(arguments: argparse.Namespace) -> int:
     data = (arguments.data or default_data(os.environ)).absolute()
     toolchain = Toolchain.from_environment()
     bad = False
-    for finding in findings(data, toolchain, arguments):
+    own = "FOOTLIGHT_DATABASE_URL" in os.environ and lock_holder(data) is None
+    found = findings_without_up() if own else findings(data, toolchain, arguments)
+    for finding in found:
         bad = bad or finding.verdict is Verdict.BAD
         print(f"{finding.verdict.value:<5} {finding.title:<18} {finding.detail}", flush=True)
         if finding.mend:
@@ -41,7 +54,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def findings(data: Path, toolchain: Toolchain, arguments: argparse.Namespace) -> Iterator[Finding]:
-    """Every check, the quick ones first."""
+    """Every check for an instance of `up`, the quick ones first."""
     yield machine()
     yield disk(data)
     yield memory_disk(Layout.of(data))
@@ -50,8 +63,34 @@ def findings(data: Path, toolchain: Toolchain, arguments: argparse.Namespace) ->
     yield from ports(data, arguments)
     yield from checkup(Layout.of(data), toolchain)
     yield from programs(toolchain)
-    yield from encoders(toolchain)
+    try:
+        yield from encoders(str(toolchain.ffmpeg()))
+    except MissingProgram as problem:
+        yield Finding(Verdict.BAD, "ffmpeg", str(problem))
     yield updates(toolchain)
+
+
+def findings_without_up() -> Iterator[Finding]:
+    """Every check where the settings name servers of one's own, as with systemd and in containers."""
+    yield machine()
+    yield open_files()
+    yield clock()
+    yield from mistyped()
+    try:
+        settings = settings_of_environment()
+    except SetupError as problem:
+        yield Finding(Verdict.BAD, "Settings", *str(problem).rsplit("\n", 1))
+        return
+    # What is wrong is said below, once.
+    logs.configure("doctor", "error")
+    layout = Layout(settings.data_dir, settings.run_dir, settings.media_dir)
+    yield disk(layout.data)
+    yield memory_disk(layout)
+    yield from asyncio.run(own_servers.servers(settings))
+    yield from secret_files(layout)
+    yield from certificate(settings)
+    yield backups(layout, settings, running=True)
+    yield from encoders(str(settings.ffmpeg_path))
 
 
 def machine() -> Finding:
@@ -88,7 +127,8 @@ def disk(data: Path) -> Finding:
 
 def memory_disk(layout: Layout) -> Finding:
     """Room for live media, which should lie in memory."""
-    folder = layout.media.parent
+    # In a container it is itself what lies in memory.
+    folder = layout.media if layout.media.exists() else layout.media.parent
     free = shutil.disk_usage(folder).free if folder.exists() else 0
     text = f"{free / 1e6:.0f} MB free in {folder} for live media"
     if layout.media.is_relative_to(layout.data):
@@ -163,13 +203,8 @@ def programs(toolchain: Toolchain) -> Iterator[Finding]:
         )
 
 
-def encoders(toolchain: Toolchain) -> Iterator[Finding]:
-    """Which H.264 encoders work for the ladder: each encodes one frame."""
-    try:
-        program = str(toolchain.ffmpeg())
-    except MissingProgram as problem:
-        yield Finding(Verdict.BAD, "ffmpeg", str(problem))
-        return
+def encoders(program: str) -> Iterator[Finding]:
+    """Which H.264 encoders of an ffmpeg work for the ladder: each encodes one frame."""
     working = [encoder for encoder in Encoder if _encodes(program, encoder)]
     if Encoder.X264 not in working:
         yield Finding(
@@ -188,7 +223,7 @@ def _encodes(program: str, encoder: Encoder) -> bool:
     argv = encoder_probe(program, encoder)
     try:
         result = subprocess.run(argv, capture_output=True, timeout=20, check=False)  # noqa: S603
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, OSError):
         return False
     return result.returncode == 0
 

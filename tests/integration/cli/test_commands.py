@@ -18,7 +18,9 @@ import pytest
 
 from cli.commands import parse, run
 from cli.instance import free_port
-from tests.harness import SOURCE, STREAM_KEY, RunningInstance, eventually
+from cli.toolchain import Toolchain
+from core.db.migrate import known_schemas
+from tests.harness import SOURCE, STREAM_KEY, RunningInstance, RunningServers, eventually
 
 
 def footlight(
@@ -218,3 +220,55 @@ def test_the_doctor_looks_at_everything(tmp_path: Path) -> None:
         assert title in result.stdout
     assert "libx264" in result.stdout
     assert "Traceback" not in result.stderr
+
+
+def _doctor(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cli", "doctor"],
+        cwd=SOURCE,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.timeout(120)
+def test_the_doctor_asks_servers_of_ones_own(
+    servers: RunningServers, toolchain: Toolchain, tmp_path: Path
+) -> None:
+    """With nothing of `up` anywhere near: no ports, no programs."""
+    environment = {
+        **servers.environment,
+        "FOOTLIGHT_DATA_DIR": str(tmp_path),
+        "FOOTLIGHT_FFMPEG_PATH": str(toolchain.ffmpeg()),
+        "FOOTLIGHT_BACKUP_PLCE": "/b",
+    }
+    well = _doctor(environment)
+    assert (well.returncode, well.stderr) == (0, "")
+    found = dict(re.findall(r"^(?:ok|note) +(\S+(?: \S+)*) {2,}(.+)$", well.stdout, re.MULTILINE))
+    assert found["PostgreSQL"] == toolchain.program("postgres").version()
+    assert found["Redis"] == toolchain.program("redis-server").version()
+    assert found["Schema"] == f"{known_schemas()[0]}, the newest of this release"
+    assert found["NATS"].endswith("with JetStream")
+    assert found["S3"] == "bucket footlight"
+    assert found["Backups"] == "none was ever taken"
+    assert found["Settings"].endswith("FOOTLIGHT_BACKUP_PLACE?")
+    assert "libx264" in found["Encoders"]
+    assert not {"Port", "Ports", "nginx", "Updates"} & found.keys()
+
+
+@pytest.mark.timeout(120)
+def test_the_doctor_says_which_server_is_missing(servers: RunningServers) -> None:
+    nowhere = f"127.0.0.1:{free_port(set())}"
+    missing = {
+        "FOOTLIGHT_REDIS_URL": f"redis://{nowhere}",
+        "FOOTLIGHT_NATS_URL": f"nats://{nowhere}",
+    }
+    ill = _doctor({**servers.environment, **missing})
+    assert ill.returncode == 1
+    assert re.search(r"^BAD +Redis +Redis does not answer\. \(.*failed", ill.stdout, re.MULTILINE)
+    assert "→ FOOTLIGHT_REDIS_URL says where it is" in ill.stdout
+    assert re.search("^BAD +NATS +no answer$", ill.stdout, re.MULTILINE)
+    assert re.search("^ok +S3 +", ill.stdout, re.MULTILINE)
+    assert ill.stderr == ""
