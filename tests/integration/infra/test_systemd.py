@@ -140,6 +140,27 @@ def test_systemd_takes_them(tmp_path: Path) -> None:
     assert not about_ours, run.stderr
 
 
+def test_pages_name_units_that_are_there() -> None:
+    units = {unit.stem for unit in SERVICES}
+    for page in ("install", "operations/upgrade", "operations/backup", "operations/monitoring"):
+        text = (SOURCE / f"docs/{page}.md").read_text()
+        assert not re.search(r"systemctl [a-z-]+ (--now )?footlight(?![-.])", text)
+        for line in re.findall(r"systemctl [a-z-]+ .*footlight-.*", text):
+            for one, several in re.findall(r"footlight-(?:([a-z0-9]+)|\{(.+?)\})", line):
+                assert {f"footlight-{name}" for name in (one or several).split(",")} <= units, line
+
+
+def test_schema_is_brought_up_before_services_are_restarted() -> None:
+    page = (SOURCE / "docs/operations/upgrade.md").read_text()
+    after = page.partition("systemctl restart footlight-prepare &&")[2].partition("```")[0]
+    restarted = re.search(
+        r"for name in ([a-z ]+); do systemctl restart footlight-\$name; done", after
+    )
+    assert restarted is not None
+    # Its streamers reconnect, and then everything else is there.
+    assert restarted[1].split()[-1] == "rtmp"
+
+
 def test_commands_get_the_settings_of_the_units(tmp_path: Path) -> None:
     """The script in the admin's path, with folders of the test's, and without becoming somebody else."""
     program = tmp_path / "python"
