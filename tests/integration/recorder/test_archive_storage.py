@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,8 +15,12 @@ from core.db.video_models import VideoStatus, VideoTimeline
 from core.storage import open_storage
 from recorder.archive import Archive
 from recorder.timeline import Timeline
+from tests.faults.table import Report
 from tests.harness import RunningServers, eventually_async
 from tests.integration.recorder.archive_kit import INIT, Wired, broadcast, media, wired
+
+# Row 10 of the fault suite, without its load.
+pytestmark = pytest.mark.faults
 
 RENDITIONS = ("480p", "audio", "source")
 _ERROR = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
@@ -92,10 +97,19 @@ async def _until_ready(bench: Wired, session: str) -> None:
     await eventually_async(ready, within_s=20, what="the video is ready")
 
 
-@pytest.mark.parametrize("fault", [_refusing, _half_open, _slow, _cutting])
+FAULTS = {
+    "answers 503": _refusing,
+    "is half-open": _half_open,
+    "is slow": _slow,
+    "cuts its connections": _cutting,
+}
+
+
+@pytest.mark.parametrize("what", FAULTS)
 async def test_the_video_is_whole_whatever_the_storage_does(
-    bench: Wired, archive: Archive, relay: Relay, fault: Callable[[Relay], None]
+    bench: Wired, archive: Archive, relay: Relay, report: Report, what: str
 ) -> None:
+    fault = FAULTS[what]
     stream = await broadcast(bench)
     stream.segments(1, 3)
     video = await stream.stored()
@@ -112,7 +126,9 @@ async def test_the_video_is_whole_whatever_the_storage_does(
         stream.recording.end()
         await stream.written()
         _mend(relay)
+        mended = time.monotonic()
         await _until_ready(bench, stream.session)
+        back_s = time.monotonic() - mended
     finally:
         sweeping.cancel()
         await asyncio.gather(sweeping, return_exceptions=True)
@@ -132,3 +148,4 @@ async def test_the_video_is_whole_whatever_the_storage_does(
                 name, msn
             )
     assert not stream.folder.exists()
+    report(10, f"the object storage {what}", recovered_s=back_s, remark="each segment once")
