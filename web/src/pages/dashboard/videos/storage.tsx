@@ -126,7 +126,7 @@ function SettingsDialog({ login, onClose }: { login: string; onClose: () => void
                 title={`Remove broadcasts older than ${kept(found, shorter.days)} days?`}
               >
                 <p>They go within minutes and cannot be restored.</p>
-                <p className={own.buttons}>
+                <p className={own.answers}>
                   <Button small look="danger" onClick={() => set({ retention_days: shorter.days })}>
                     Remove older ones
                   </Button>
