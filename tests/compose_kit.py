@@ -292,11 +292,11 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine(profile: str) -> Iterator[Machine]:
-    """A machine on which nothing runs yet. What runs when it is left is killed."""
+def machine(profile: str, **settings: str) -> Iterator[Machine]:
+    """A machine on which nothing runs yet, with some settings more in its .env. What runs when it is left is killed."""
     # Short: the path of a unix socket may have 107 bytes.
     with tempfile.TemporaryDirectory(prefix="c-", ignore_cleanup_errors=True) as folder:
-        made = Machine(Path(folder), variables_of(make_env(profile)))
+        made = Machine(Path(folder), {**variables_of(make_env(profile)), **settings})
         links = made.root / "bin"
         links.mkdir()
         (links / "ffmpeg").symlink_to(made.toolchain.ffmpeg())

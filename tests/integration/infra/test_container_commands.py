@@ -14,6 +14,7 @@ import shlex
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import aiohttp
 import asyncpg
@@ -233,8 +234,15 @@ async def test_chat_speaks_irc(here: Machine) -> None:
 
 async def test_redis_wants_its_password(here: Machine) -> None:
     port = here.port("redis", 6379)
+    assert str(port) in arguments(here, "redis")
+    assert here.env["REDIS_PASSWORD"] not in arguments(here, "redis")
     assert not await redis_answers(f"redis://127.0.0.1:{port}/0")
     assert await redis_answers(f"redis://:{here.env['REDIS_PASSWORD']}@127.0.0.1:{port}/0")
+
+
+def arguments(here: Machine, name: str) -> str:
+    """What every user of a machine may read of a process."""
+    return Path(f"/proc/{here.processes[name].popen.pid}/cmdline").read_text()
 
 
 def test_backups_are_taken(here: Machine) -> None:
@@ -272,6 +280,21 @@ async def test_prometheus_finds_everything_up(here: Machine) -> None:
 
         await eventually_async(all_up, within_s=40, what="Prometheus reads all five")
     here.stop("prometheus")
+
+
+def test_tls_is_well_once_it_shakes_hands() -> None:
+    with machine("small", FOOTLIGHT_RTMPS_LISTEN="0.0.0.0:1936") as alone:
+        folder = alone.root / "volumes/tls"
+        folder.mkdir(parents=True)
+        request = (
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=stream.example"
+        )
+        files = f"-keyout {folder}/key.pem -out {folder}/certificate.pem"
+        subprocess.run(["openssl", *f"{request} {files}".split()], check=True, capture_output=True)
+        assert not alone.healthy("tls")
+        alone.start("tls")
+        alone.wait("tls")
+        alone.stop("tls")
 
 
 async def test_wrong_key_is_refused(here: Machine) -> None:
