@@ -96,7 +96,7 @@ class EdgeNginx:
 
     ``lua_package_path`` says where lua-resty-core is (``…/?.lua;;``). ``playback_key`` signs playback
     ids; keep it, and viewers are counted across a restart. ``media_token_key`` checks the tokens of
-    private videos. ``access_log`` None writes none.
+    private videos.
 
     Rates are requests per second: ``playback_rate`` for one playback's playlists (a player asks for
     one per part and rendition that it follows), ``anonymous_rate`` for playlists asked for from one
@@ -126,7 +126,6 @@ class EdgeNginx:
     media_token_key: bytes
     lua_dir: Path = LUA
     workers: int = field(default_factory=lambda: max(2, os.cpu_count() or 1))
-    access_log: Path | None = None
     error_level: str = "warn"
     trusted_proxies: tuple[str, ...] = ()
     api_body_limit: int = 1 << 20
@@ -230,7 +229,6 @@ def render_edge(values: EdgeNginx) -> str:
             "VIDEO_CACHE_BYTES": str(values.video_cache_bytes),
             "METRICS_SERVER": _metrics_server(values.metrics_listen),
             "WORKERS": str(values.workers),
-            "ACCESS_LOG": f'"{_path(values.access_log)}" footlight' if values.access_log else "off",
             "ERROR_LEVEL": _match(re.compile("[a-z]+"), values.error_level),
             "TRUSTED_GEO": "\n".join(f"        {network} 1;" for network in networks),
             "TRUSTED_REALIP": "\n".join(realip),
@@ -338,7 +336,6 @@ def _metrics_server(listen: str) -> str:
             "    server {",
             f"        listen {_match(_LISTEN, listen)};",
             "        server_name edge-metrics;",
-            "        access_log off;",
             *locations,
             '        location / { content_by_lua_block { require("internal").unknown() } }',
             "    }",

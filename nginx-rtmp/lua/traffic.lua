@@ -3,6 +3,7 @@
 -- Counted in each worker's own memory, since an addition in the shared dict is a lock for each request, and added up
 -- there every second.
 
+local request_log = require "request_log"
 local waiters = require "waiters"
 
 local store = ngx.shared.traffic
@@ -35,7 +36,9 @@ end
 --- Log handler of every public request.
 function traffic.served()
     local var = ngx.var
-    local key = kind_of(var.request_uri or "") .. " " .. math.floor(ngx.status / 100) .. "xx"
+    local kind = kind_of(var.request_uri or "")
+    request_log.served(kind, ngx.status)
+    local key = kind .. " " .. math.floor(ngx.status / 100) .. "xx"
     local sums = served[key]
     if not sums then
         sums = { 0, 0, 0 }

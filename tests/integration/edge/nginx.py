@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -40,6 +42,8 @@ class Nginx:
     """One nginx: started, signalled and killed by its own process group."""
 
     folder: Path
+    # Where its log goes instead.
+    output: int | None = None
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -50,14 +54,19 @@ class Nginx:
                 configuration.command(program.path, self.folder),
                 env={**os.environ, **program.environment},
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=self.output or log,
+                stderr=self.output or log,
                 start_new_session=True,
             )
 
     @property
     def log(self) -> str:
         return (self.folder / "log").read_text()
+
+    def told(self) -> list[dict[str, Any]]:
+        """The lines of the log that are objects: of requests."""
+        whole = self.log.rpartition("\n")[0].splitlines()
+        return [json.loads(line) for line in whole if line.startswith("{")]
 
     def workers(self) -> list[int]:
         """Pids of the workers: the master has a cache manager as well."""
@@ -174,7 +183,7 @@ class Edge:
 
 
 @contextlib.asynccontextmanager
-async def running_edge(**changes: object) -> AsyncIterator[Edge]:
+async def running_edge(*, output: int | None = None, **changes: Any) -> AsyncIterator[Edge]:
     """An edge with two workers and an empty media folder; ``changes`` are fields of EdgeNginx."""
     toolchain = Toolchain.from_environment()
     with short_folder() as root:
@@ -196,12 +205,11 @@ async def running_edge(**changes: object) -> AsyncIterator[Edge]:
                 "media_token_key": MEDIA_TOKEN_KEY,
                 "recorder_socket": root / "recorder.sock",
                 "workers": 2,
-                "access_log": root / "access.log",
                 "user": "root" if os.geteuid() == 0 else None,
                 **changes,
-            }  # type: ignore[arg-type]
+            }
         )
-        server = Nginx(root / "edge")
+        server = Nginx(root / "edge", output)
         configuration.prepare(server.folder, configuration.render_edge(values))
         edge = Edge(root, port, server, values)
         edge.start()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
+import os
 import re
 from collections.abc import AsyncIterator
 
@@ -10,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from cli import nginx
-from tests.harness import eventually
+from tests.harness import eventually, eventually_async
 from tests.integration.edge.nginx import Edge, running_edge
 
 CSP = {
@@ -201,15 +204,68 @@ async def test_private_metrics(edge: Edge) -> None:
             assert "X-Edge-Boot" in answer.headers
 
 
-async def test_logs_hold_no_query(edge: Edge, api: list[web.Request]) -> None:
-    for path in (
-        "/api/v1/x?token=canary4711",
-        "/ann?token=canary4711",
-        "/live/ann/state?v=canary4711",
-    ):
-        async with edge.viewer.get(edge.url + path):
+async def test_requests_are_told_without_secrets(edge: Edge, api: list[web.Request]) -> None:
+    edge.write_media("s", "source/init-0.mp4", b"media")
+    asked = {
+        "/api/v1/x?token=canary4711": "/api/v1/x",
+        '/api/v1/"ä"\\?v=canary4711': "/api/v1/%22%C3%A4%22%5C",
+        "/live/ann/index.m3u8?v=canary4711": "/live/ann/index.m3u8",
+        "/live/live_12_canary4711/x": "/live/***/x",
+        "/live/ann/s/source/init-0.mp4?p=canary4711": None,
+        "/vod/~9.8.canary4711/8/source/1.m4s": "/vod/~/8/source/1.m4s",
+        "/vod/%257e9.8.canary4711/o/canary4711/x": "/vod/~/o/~/x",
+    }
+    for path in asked:
+        async with edge.viewer.get(edge.url + path, headers={"Cookie": "canary4711"}):
             pass
-    log = edge.root / "access.log"
-    eventually(lambda: log.read_text().count("\n") >= 2, what="two lines logged")
-    assert "/api/v1/x" in log.read_text()
-    assert "canary4711" not in log.read_text() + edge.nginx.log
+    told = [path for path in asked.values() if path]
+    eventually(lambda: len(edge.nginx.told()) >= len(told), what="requests are told")
+    lines = [line for line in edge.nginx.told() if line["event"] == "request"]
+    # Two workers tell them.
+    assert sorted(line["path"] for line in lines) == sorted(told)
+    assert "canary4711" not in edge.nginx.log
+    assert "init-0.mp4" not in edge.nginx.log
+    first = next(line for line in lines if line["path"] == "/api/v1/x")
+    assert first["request_id"] == api[0].headers["X-Request-Id"]
+    assert first["service"] == "edge" and first["upstream_status"] == str(first["status"])
+    assert first["address"] == "127.0.0.1" and first["method"] == "GET" and first["bytes"] > 0
+
+
+async def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
+    """Nor does it grow without bound: each worker tells some, and how many more there were."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    os.set_blocking(reader, False)
+    try:
+        async with running_edge(output=writer, workers=1) as edge:
+            asked, text = 0, b""
+
+            async def ask() -> None:
+                nonlocal asked
+                async with edge.viewer.get(edge.url + "/api/v1/x") as answer:
+                    assert answer.status == 503
+                asked += 1
+
+            async def all_told() -> bool:
+                nonlocal text
+                with contextlib.suppress(BlockingIOError):
+                    text += os.read(reader, 1 << 20)
+                lines = [
+                    json.loads(line) for line in text.lstrip(b"x").splitlines() if line[:1] == b"{"
+                ]
+                if asked == sum(line.get("count", 1) for line in lines):
+                    return True
+                await ask()
+                return False
+
+            for _ in range(20):
+                await ask()
+            await eventually_async(all_told, what="every request is told, or counted")
+            assert b"requests_not_logged" in text
+    finally:
+        os.close(reader)
+        os.close(writer)

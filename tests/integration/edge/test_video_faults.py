@@ -174,7 +174,9 @@ async def test_nothing_is_written_down_that_opens_a_video(videos: VideoEdge) -> 
         return "the object storage does not serve videos" in videos.edge.nginx.log
 
     await eventually_async(told, what="the trouble is logged")
-    written = videos.edge.nginx.log + (videos.edge.root / "access.log").read_text()
+    written = videos.edge.nginx.log
+    # Requests are told, without what their paths hold.
+    assert "/vod/~/9/index.m3u8" in written
     for secret in (token, token.split(".")[2], f":{port}", "AWS4-HMAC", "Signature="):
         assert secret not in written
     assert "aborted" not in written

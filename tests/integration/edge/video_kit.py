@@ -169,7 +169,7 @@ class VideoEdge:
 
 @contextlib.asynccontextmanager
 async def running_video_edge(
-    servers: RunningServers, *, told: bool = True, **changes: object
+    servers: RunningServers, *, told: bool = True, **changes: Any
 ) -> AsyncIterator[VideoEdge]:
     """An edge, a bucket and a recorder; `changes` are fields of EdgeNginx."""
     base = servers.settings(s3_bucket="test-edge")

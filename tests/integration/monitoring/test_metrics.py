@@ -160,6 +160,9 @@ def test_logs_are_objects_that_name_their_request(instance: RunningInstance) -> 
                 ids.add(entry["request_id"])
     # The edge numbers requests itself: what a client claims is not believed.
     assert ids and given not in ids
+    whole, _, _ = (instance.data / "logs" / "edge.log").read_text().rpartition("\n")
+    told = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+    assert ids & {entry["request_id"] for entry in told if entry["path"] == "/api/v1/instance"}
 
 
 def test_alert_rules_fire_when_they_should(toolchain: Toolchain) -> None:

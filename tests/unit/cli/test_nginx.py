@@ -66,26 +66,13 @@ def test_edge_has_every_value() -> None:
 
 
 def test_edge_options() -> None:
-    log = Path("/var/log/f/access.log")
     text = directives(
-        nginx.render_edge(
-            changed(EDGE, access_log=log, trusted_proxies=("10.0.0.0/8", "::1"), user="root")
-        )
+        nginx.render_edge(changed(EDGE, trusted_proxies=("10.0.0.0/8", "::1"), user="root"))
     )
-    assert 'access_log "/var/log/f/access.log" footlight;' in text
     assert "set_real_ip_from 10.0.0.0/8; set_real_ip_from ::1;" in text
     assert "real_ip_header X-Forwarded-For; real_ip_recursive on;" in text
     assert "default 0; 10.0.0.0/8 1; ::1 1;" in text
     assert "user root;" in text
-
-
-def test_access_log_format_has_no_query() -> None:
-    text = nginx.render_edge(EDGE)
-    found = re.search(r"log_format footlight ((?:\s*'[^']*')+);", text)
-    assert found
-    assert not re.search(
-        r"\$(request|request_uri|args|query_string|http_referer|arg_\w+)\b", found[1]
-    )
 
 
 def test_connections_of_an_address_are_half_of_all() -> None:
