@@ -71,7 +71,7 @@ def test_every_alert_says_what_to_do_and_is_tested() -> None:
     for rule in rules():
         name = rule["alert"]
         assert rule["annotations"]["runbook_url"] == (
-            f"docs/operations/monitoring.md#{name.lower()}"
+            f"{{{{ $externalLabels.docs }}}}docs/operations/monitoring.md#{name.lower()}"
         )
         assert name.lower() in headings, f"{RUNBOOKS} has no section on {name}"
         assert rule["labels"]["severity"] in ("critical", "warning")
