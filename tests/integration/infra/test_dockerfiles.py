@@ -54,6 +54,11 @@ def test_servers_packages_are_those_of_up() -> None:
     installed = set(re.findall(r"[a-z][a-z0-9-]+", TEXT))
     wanted = {name for name in SERVER_PACKAGES if name.startswith(("nginx", "libnginx"))}
     assert wanted <= installed
+    page = (SOURCE / "docs/install.md").read_text().partition("apt-get install ")[2]
+    by_hand = set(page.partition("\n   systemctl")[0].replace("\\", "").split())
+    assert wanted | {"git", "postgresql", "redis-server"} <= by_hand
+    # What confines ffmpeg is in core/confine.py; the threat model says why.
+    assert "bubblewrap" not in installed | by_hand
 
 
 def test_targets_that_are_built_are_there() -> None:
