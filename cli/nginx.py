@@ -154,7 +154,7 @@ class EdgeNginx:
     public_url: str = ""
     hsts_s: int = 0
     acme_dir: Path | None = None
-    playlists_memory: str = "64m"
+    playlists_bytes: int = 64 << 20
     viewers_memory: str = "32m"
     user: str | None = None
 
@@ -245,7 +245,7 @@ def render_edge(values: EdgeNginx) -> str:
             "ADDRESS_CHAT_RATE": often(values.address_chat_rate),
             "ADDRESS_CHAT_BURST": often(values.address_chat_burst),
             "ADDRESS_CONNECTIONS": str(address_connections),
-            "PLAYLISTS_MEMORY": values.playlists_memory,
+            "PLAYLISTS_BYTES": str(values.playlists_bytes),
             "VIEWERS_MEMORY": values.viewers_memory,
             "OPEN_FILES": str(files),
             "WORKER_CONNECTIONS": str(per_worker),

@@ -104,6 +104,7 @@ def edge_values(settings: Settings, toolchain: Toolchain) -> nginx.EdgeNginx:
         storage_public_url=settings.storage_public_url,
         storage_ca_file=_storage_authorities(),
         video_cache_bytes=settings.video_cache_bytes,
+        playlists_bytes=settings.edge_playlists_bytes,
         metrics_listen=settings.metrics_listen,
         tls_listen=settings.https_listen,
         certificate=nginx.Certificate(*settings.certificate),

@@ -56,6 +56,12 @@ class Live(BaseModel):
         description="Most that the media folder may hold, bytes; never more than four fifths of its "
         "file system. A 3 Mb/s stream takes some 30 MB.",
     )
+    edge_playlists_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=16 * 1024 * 1024,
+        le=4 * 1024 * 1024 * 1024,
+        description="Memory that an edge's workers share for playlists of live streams, bytes.",
+    )
     thumbnail_interval_s: float = Field(
         default=10.0,
         ge=1,

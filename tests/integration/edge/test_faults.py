@@ -265,7 +265,7 @@ def _resident(pid: int) -> int:
 
 async def test_flood_of_sessions_fails_loudly() -> None:
     """A full shared dict refuses what is new and keeps what is live."""
-    async with running_edge(playlists_memory="1m") as edge:
+    async with running_edge(playlists_bytes=1 << 20) as edge:
         await live(edge)
         await edge.put_session("s", TEMPLATE)
         statuses = set()

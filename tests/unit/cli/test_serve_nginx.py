@@ -42,6 +42,7 @@ def test_edge_takes_its_addresses_from_the_settings() -> None:
             edge_internal_urls="http://edge-2:9001, unix:/run/f/internal.sock",
             chat_processes=2,
             metrics_listen="0.0.0.0:9100",
+            edge_playlists_bytes=128 << 20,
         ),
         TOOLCHAIN,
     )
@@ -55,6 +56,7 @@ def test_edge_takes_its_addresses_from_the_settings() -> None:
     assert values.web_root == Path("/built")
     text = nginx.render_edge(values)
     assert "listen 0.0.0.0:9100;" in text
+    assert f"lua_shared_dict playlists {128 << 20};" in text
     assert "edge-metrics" not in nginx.render_edge(dataclasses.replace(values, metrics_listen=""))
 
 
