@@ -1,4 +1,4 @@
-"""What a flood is made of: connections that say nothing, say it slowly, guess stream keys, or enter rooms.
+"""What a flood is made of: connections that say nothing, say it slowly, shake hands, guess stream keys, or enter rooms.
 
 Each runs in a process of its own that stands back for the server's (nice 19: an attacker's processor is not the
 server's), from an address of its own, 127.0.0.2, so that limits per address are what they are to anybody else.
@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import socket
+import ssl
 import struct
 import time
 from collections import Counter
@@ -132,6 +133,25 @@ async def _paced(
     return said
 
 
+async def _shake_hands(flood: Flood, ends: float) -> Said:
+    """Whole TLS handshakes, none of them resumed, `count` a second."""
+    trust = ssl.create_default_context()
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+
+    async def attempt(said: Said) -> None:
+        try:
+            _, plain = await _open(flood.address)
+            try:
+                await plain.start_tls(trust, ssl_handshake_timeout=15)
+                said["handshakes"] += 1
+            finally:
+                plain.transport.abort()
+        except (OSError, TimeoutError):
+            said["broken off"] += 1
+
+    return await _paced(flood, ends, 1, attempt)
+
+
 async def _guess(flood: Flood, ends: float) -> Said:
     """Publish with stream keys that are made up, `count` a second."""
 
@@ -225,6 +245,7 @@ async def _enter(
 
 KINDS: dict[str, Callable[[Flood, float], Coroutine[Any, Any, Said]]] = {
     "hold": _hold,
+    "shake hands": _shake_hands,
     "guess": _guess,
     "join": _join,
 }
