@@ -52,7 +52,8 @@ class IrcSockets:
 
     def admit(self, address: str) -> str | None:
         """Count one more connection of an address: what it is counted as, None when it is one too many."""
-        network = "" if is_in(address, self._proxies) else network_of(address)
+        trusted = self._proxies and is_in(address, self._proxies)
+        network = "" if trusted else network_of(address)
         if network and self._open_from[network] >= self._most_of_one:
             return None
         self._open_from[network] += 1
