@@ -76,7 +76,8 @@ const ROOM = 'Delete videos, keep them for a shorter time (Settings, Videos), or
 const ADVICE: Record<string, string> = {
   Overloaded:
     'Streams may stutter. Fewer renditions or fewer streams at once (Settings, Live) help, or a larger machine.',
-  MemoryLow: 'The kernel ends programs when there is none left. Fewer streams at once (Settings, Live), or more memory.',
+  MemoryLow:
+    'The kernel ends programs when there is none left. Fewer streams at once (Settings, Live), or more memory.',
   ServiceDown: LOOK,
   DependencyDown: LOOK,
   RtmpDown: LOOK,
