@@ -24,6 +24,8 @@ from typing import Any
 
 import uvloop
 
+from core.service import lift_open_files
+
 ATTACKER = "127.0.0.2"
 HANDSHAKE = 1536
 # Of a socket that enters rooms, before it is replaced by another.
@@ -46,6 +48,7 @@ class Flood:
 def run(results: Connection, flood: Flood, ends: float) -> None:
     """Flood until the Unix time `ends`, then tell what became of it."""
     os.nice(19)
+    lift_open_files()
     results.send(uvloop.run(KINDS[flood.kind](flood, ends)))
 
 

@@ -232,7 +232,7 @@ def run(name: str, build: Build) -> NoReturn:
     logs.configure(name, settings.log_level)
     if mistyped := Settings.mistyped():
         log.warning("unknown_settings", found=mistyped)
-    _open_files()
+    lift_open_files()
     structlog.contextvars.clear_contextvars()
     status = 0
     give_up = threading.Timer(settings.drain_s + GIVE_UP_S, os._exit, (1,))
@@ -254,7 +254,7 @@ def run(name: str, build: Build) -> NoReturn:
     _leave(status)
 
 
-def _open_files() -> None:
+def lift_open_files() -> None:
     """As many as the system lets us: a shell's and systemd's usual 1,024 are fewer than a room's readers."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
