@@ -16,7 +16,9 @@ def test_the_slowest_of_all_ladders_counts_while_it_runs() -> None:
 
     def speed() -> str:
         lines = metrics.exposition().decode().splitlines()
-        return next(line for line in lines if line.startswith("footlight_ingest_ladder_speed_ratio "))
+        return next(
+            line for line in lines if line.startswith("footlight_ingest_ladder_speed_ratio ")
+        )
 
     assert speed().endswith(" 1.0")
     ingest.pace("slow", 0.5)
