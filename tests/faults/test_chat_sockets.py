@@ -15,6 +15,8 @@ import httpx
 import pytest
 from websockets.asyncio.client import unix_connect
 
+from bench.chat_clients import Tally, crowd
+from core.service import lift_open_files
 from tests.chat_kit import ChatClient, Person, World, dial
 from tests.e2e.stage import together
 from tests.faults.conftest import Report
@@ -24,12 +26,17 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
 
 STALLED, READERS, SPEAKERS, ROUNDS = 10, 30, 10, 40
+#: Sockets in the room of the long test.
+CROWD = 5000
 # Of four bytes each: what waits for one reader outgrows the kernel's buffer and ours together.
 LONG = "\N{FOX FACE}" * 480
 
 
+@pytest.mark.parametrize(
+    "others", (0, pytest.param(CROWD, marks=[pytest.mark.long, pytest.mark.timeout(900)]))
+)
 async def test_16_stalled_readers_are_dropped(
-    place: RunningInstance, world: World, unnoticed: None, report: Report
+    place: RunningInstance, world: World, unnoticed: None, report: Report, others: int
 ) -> None:
     """More than its bound never waits for a reader; the others get everything, in order."""
     channel = await world.person("chan")
@@ -45,6 +52,9 @@ async def test_16_stalled_readers_are_dropped(
     for reader in readers:
         await reader.hello()
         await reader.join(channel)
+    tally = Tally()
+    lift_open_files()
+    rest = await crowd(path, tally, channel.login, others, ())
     before, memory = await dropped(world), resident(place.pid("chat"))
     stalled = [await _stalled(path, channel) for _ in range(STALLED)]
     speakers = [await dial(place.url) for _ in people]
@@ -57,17 +67,23 @@ async def test_16_stalled_readers_are_dropped(
         said = await asyncio.gather(*(s.say(channel, f"{number} {LONG}") for s in speakers))
         rounds.append(time.monotonic() - began)
         assert {answer["type"] for answer in said} == {"message"}
+        # Nobody here falls behind for want of a processor, nor is silent for too long.
+        assert await rest.heard((number + 1) * SPEAKERS, within_s=60)
+        for each in rest.sockets:
+            each.pong()
     wanted = ROUNDS * SPEAKERS
     for reader in readers:
         offsets = [(await reader.next("message"))["offset"] for _ in range(wanted)]
         assert offsets == list(range(offsets[0], offsets[0] + wanted))
+    assert (tally.wrong, [each for each in rest.sockets if each.lost]) == (0, [])
     assert await dropped(world) - before == STALLED
     assert resident(place.pid("chat")) - memory < 64 << 20
-    for each in stalled:
-        assert await _is_cut(each)
+    for one in stalled:
+        assert await _is_cut(one)
     for client in (*readers, *speakers):
         await client.close()
-    remark = f"{STALLED} of {STALLED + READERS}; a message each of {SPEAKERS}: {max(rounds):.2f} s"
+    rest.close()
+    remark = f"{STALLED} of {STALLED + READERS + others}; a message each of {SPEAKERS}: {max(rounds):.2f} s"
     report(16, "stalled chat readers", remark=remark)
 
 

@@ -124,6 +124,21 @@ async def test_09_postgres_restarted_and_away(
         await stage.broadcasts(running.channel.login, ("ended", "stopped"))
 
 
+@pytest.mark.long
+async def test_09_postgres_away_for_a_minute(
+    stage: Stage, sample: Sample, live_unnoticed: None, report: Report
+) -> None:
+    """The same for longer than every timeout."""
+    async with (
+        live(stage, sample) as running,
+        live(stage, sample) as stopped,
+        stage.channel() as other,
+    ):
+        await _postgres_frozen(stage, running, stopped, other, report, away_s=60.0)
+        await running.playing()
+        assert await running.finish() == UNTOUCHED
+
+
 async def _postgres_killed(stage: Stage, running: Live, report: Report) -> None:
     killed = kill(stage.instance.pid("postgres"))
 
@@ -157,8 +172,14 @@ async def _postgres_killed(stage: Stage, running: Live, report: Report) -> None:
 
 
 async def _postgres_frozen(
-    stage: Stage, running: Live, stopped: Live, other: Channel, report: Report
+    stage: Stage,
+    running: Live,
+    stopped: Live,
+    other: Channel,
+    report: Report,
+    away_s: float = 0.0,
 ) -> None:
+    """Freeze PostgreSQL until all of that is seen, and for `away_s` at least."""
     postgres = stage.instance.pid("postgres")
     with frozen(postgres, *descendants(postgres)):
         began = time.monotonic()
@@ -170,6 +191,7 @@ async def _postgres_frozen(
         answer = await running.channel.client.get("/api/v1/me/stream", timeout=20)
         assert answer.status_code == 503
         assert answer.json()["error"]["code"] == "unavailable"
+        await asyncio.sleep(max(0.0, began + away_s - time.monotonic()))
         await running.playing()
     thawed = time.monotonic()
     await stage.broadcasts(stopped.channel.login, ("ended", "stopped"))
