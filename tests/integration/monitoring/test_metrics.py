@@ -165,6 +165,18 @@ def test_logs_are_objects_that_name_their_request(instance: RunningInstance) -> 
     assert ids & {entry["request_id"] for entry in told if entry["path"] == "/api/v1/instance"}
 
 
+def test_the_admin_page_shows_what_the_services_measure(instance: RunningInstance) -> None:
+    password = (instance.data / "secrets" / "admin_password").read_text().strip()
+    with httpx.Client(base_url=f"{instance.url}/api/v1") as client:
+        login = client.post("/auth/login", json={"login": "admin", "password": password})
+        bearer = {"Authorization": f"Bearer {login.raise_for_status().json()['access_token']}"}
+        found = client.get("/admin/overview", headers=bearer).raise_for_status().json()
+    disks = {disk["name"]: disk["total_bytes"] for disk in found["machine"]["disks"]}
+    assert disks.keys() == {"data", "spool", "media"} and all(disks.values())
+    assert found["spool"]["limit_bytes"] > 0
+    assert all(service["ready"] for service in found["services"])
+
+
 def test_alert_rules_fire_when_they_should(toolchain: Toolchain) -> None:
     promtool = toolchain.program("promtool")
     for arguments in (
