@@ -39,6 +39,8 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
 async def redis_version(client: Redis) -> str:
     """That of Redis, or what stands in for it. Raises Unavailable when it does not answer."""
     try:
+        # HELLO is answered by one that is still reading its file, too.
+        await client.ping()
         # Unlike INFO no access list forbids it.
         told = await client.execute_command("HELLO")  # type: ignore[no-untyped-call]
     except (RedisError, OSError) as error:
