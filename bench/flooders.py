@@ -1,7 +1,8 @@
 """What a flood is made of: connections that say nothing, say it slowly, shake hands, guess stream keys, or enter rooms.
 
 Each runs in a process of its own that stands back for the server's (nice 19: an attacker's processor is not the
-server's), from an address of its own, 127.0.0.2, so that limits per address are what they are to anybody else.
+server's), from an address of its own, 127.0.0.2, so that limits per address are what they are to anybody else. What is
+held comes from eight: past what one address may hold it would be refused, and be a flood of dialling.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import uvloop
 
 from core.service import lift_open_files
 
-ATTACKER = "127.0.0.2"
+ATTACKERS = tuple(f"127.0.0.{number}" for number in range(2, 10))
 HANDSHAKE = 1536
 # Of a socket that enters rooms, before it is replaced by another.
 JOINS_A_SOCKET = 20
@@ -52,13 +53,15 @@ def run(results: Connection, flood: Flood, ends: float) -> None:
     results.send(uvloop.run(KINDS[flood.kind](flood, ends)))
 
 
-async def _open(address: tuple[str, int]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _open(
+    address: tuple[str, int], attacker: str = ATTACKERS[0]
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # The port is chosen at connect(2): one address has more of them so.
     made.setsockopt(socket.IPPROTO_IP, getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24), 1)
     made.setblocking(False)
-    made.bind((ATTACKER, 0))
+    made.bind((attacker, 0))
     try:
         await asyncio.get_running_loop().sock_connect(made, address)
     except OSError:
@@ -79,7 +82,7 @@ async def _hold(flood: Flood, ends: float) -> Said:
         await asyncio.sleep(number / flood.count * 2)
         while time.time() < ends:
             try:
-                reader, writer = await _open(flood.address)
+                reader, writer = await _open(flood.address, ATTACKERS[number % len(ATTACKERS)])
             except OSError:
                 said["refused"] += 1
                 await asyncio.sleep(1)
