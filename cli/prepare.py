@@ -22,6 +22,7 @@ from core.db.models import Role, User
 from core.errors import Unavailable
 from core.settings import Settings
 from core.storage import open_storage
+from core.version import TooOld
 
 AGAIN_S = 1.0
 
@@ -47,14 +48,16 @@ async def _wait_for_database(settings: Settings) -> None:
 
 
 async def answered(ask: Callable[[], Awaitable[None]], *, again_s: float = AGAIN_S) -> None:
-    """Ask until there is an answer. Raises Unavailable where the answer is that our request is wrong."""
+    """Ask until there is an answer. Raises Unavailable where the answer is that our request is wrong, or the
+    server too old.
+    """
     told = ""
     while True:
         try:
             await ask()
             return
         except Unavailable as problem:
-            if _refused(problem.__cause__):
+            if isinstance(problem, TooOld) or _refused(problem.__cause__):
                 raise
             if problem.message != told:
                 told = problem.message

@@ -10,8 +10,12 @@ RELEASE = "0.1.0"
 POSTGRESQL, REDIS = 15, 7
 
 
+class TooOld(Unavailable):
+    """A server that this release cannot work with: waiting does not make it newer."""
+
+
 def require(server: str, version: str, least: int) -> None:
-    """Raise Unavailable for a server that is too old for this release."""
+    """Raise TooOld for a server that is too old for this release."""
     major = version.partition(".")[0]
     if major.isdigit() and int(major) < least:
-        raise Unavailable(f"{server} {version} is too old: {least} or newer is needed.")
+        raise TooOld(f"{server} {version} is too old: {least} or newer is needed.")

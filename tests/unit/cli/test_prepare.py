@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from cli.prepare import answered
 from core.errors import Unavailable
+from core.version import require
 
 
 def refusal(status: int) -> ClientError:
@@ -41,3 +42,11 @@ async def test_wrong_keys_are_not_waited_for() -> None:
     with pytest.raises(Unavailable):
         await answered(ask, again_s=0)
     assert len(left) == 1
+
+
+async def test_a_server_that_is_too_old_is_not_waited_for() -> None:
+    async def ask() -> None:
+        require("PostgreSQL", "13.4", 15)
+
+    with pytest.raises(Unavailable, match="is too old: 15 or newer"):
+        await answered(ask, again_s=0)
