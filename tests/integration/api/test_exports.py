@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 from collections.abc import AsyncIterator
@@ -18,14 +19,18 @@ from core.service import Service
 from recorder import exports
 from tests.api_kit import Account, Client, MailServer
 from tests.clip_kit import published
-from tests.e2e.samples import Recipe, number_of
+from tests.e2e.samples import Recipe, Sample, number_of
 from tests.integration.api.conftest import Accounts
 from tests.job_kit import Running, add_video, jobs_of
 from tests.packager_kit import Published
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-FIRST = Recipe(seconds=6).make()
-SECOND = Recipe(seconds=4, first=1000).make()
+
+
+@functools.cache
+def legs() -> tuple[Sample, Sample]:
+    """What was sent before a reconnect, and after it."""
+    return Recipe(seconds=6).make(), Recipe(seconds=4, first=1000).make()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -40,7 +45,7 @@ async def running(api: Service, tmp_path_factory: pytest.TempPathFactory) -> Asy
 @pytest.fixture(scope="module")
 def broadcast() -> dict[str, Published]:
     """A broadcast with a reconnect in it."""
-    return {"source": published(FIRST, SECOND)}
+    return {"source": published(*legs())}
 
 
 async def _video(jobs: Running, owner: Account, broadcast: dict[str, Published]) -> int:
@@ -70,8 +75,7 @@ async def test_an_mp4_has_every_frame_once_and_its_index_in_front(
     with av.open(io.BytesIO(data), "r") as container:
         pictures = list(container.decode(video=0))
     numbers = [number_of(picture) for picture in pictures]
-    wanted = [*FIRST.numbers, *SECOND.numbers]
-    assert numbers == wanted
+    assert numbers == [number for leg in legs() for number in leg.numbers]
     with av.open(io.BytesIO(data), "r") as container:
         sound = [frame.samples for frame in container.decode(audio=0)]
     times = [picture.time or 0.0 for picture in pictures]
