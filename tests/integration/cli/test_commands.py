@@ -84,8 +84,13 @@ def test_the_demo_is_seen_by_viewers(
     instance: RunningInstance, demo: subprocess.Popen[str]
 ) -> None:
     eventually(lambda: state(instance, "demo") == "live", within_s=60, what="the demo is live")
-    listed = httpx.get(f"{instance.url}/api/v1/streams").json()["items"]
-    assert [item["channel"]["login"] for item in listed] == ["demo"]
+
+    def listed() -> list[str]:
+        items = httpx.get(f"{instance.url}/api/v1/streams", timeout=30).json()["items"]
+        return [item["channel"]["login"] for item in items]
+
+    # The edge knows first.
+    eventually(lambda: listed() == ["demo"], within_s=10, what="the demo is listed")
     assert httpx.get(f"{instance.url}/live/demo/index.m3u8").text.startswith("#EXTM3U")
     demo.send_signal(signal.SIGINT)
     text, _ = demo.communicate(timeout=20)
