@@ -154,7 +154,7 @@ async def visitor(
     browser: Browser, http: str, *, viewport: ViewportSize = DESKTOP
 ) -> AsyncIterator[Visitor]:
     """A new profile; leaving it asserts that its page never complained."""
-    context = await browser.new_context(viewport=viewport, reduced_motion="reduce")
+    context = await browser.new_context(viewport=viewport)
     await context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = await context.new_page()
     someone = Visitor(context, page, http)
