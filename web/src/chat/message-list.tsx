@@ -72,6 +72,8 @@ export function MessageList({
     ? heights.current.windowAtEnd(keys, view.height, MARGIN_PX)
     : heights.current.windowOf(keys, view.top, view.height, MARGIN_PX);
 
+  /** Where following has put the list. */
+  const placed = useRef(0);
   // After every drawing: it ends when all that is drawn has been measured.
   // oxlint-disable-next-line react-hooks/exhaustive-deps
   useLayoutEffect(() => {
@@ -85,8 +87,10 @@ export function MessageList({
       }
     }
     heights.current.keep(keys);
-    if (follow) box.scrollTop = box.scrollHeight;
-    else if (anchor.current) {
+    if (follow) {
+      box.scrollTop = box.scrollHeight;
+      placed.current = box.scrollTop;
+    } else if (anchor.current) {
       const top = heights.current.topOf(keys, anchor.current.key);
       const wanted = top + anchor.current.into;
       if (top >= 0 && Math.abs(box.scrollTop - wanted) > 1) box.scrollTop = wanted;
@@ -110,6 +114,8 @@ export function MessageList({
   function onScroll() {
     const box = scroller.current;
     if (!box) return;
+    // What came since is below: only who went up reads back.
+    if (follow && box.scrollTop >= placed.current - 1) return;
     const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < END_PX;
     anchor.current = atEnd ? null : heights.current.anchorAt(keys, box.scrollTop);
     following(atEnd);
